@@ -1,0 +1,161 @@
+#pragma once
+// What the engine asks of a source. One implementation per engine family; nothing here names one.
+//
+// Rules (shared/exactness is their origin; docs/decisions says where we differ):
+//  * the start of the log is fixed before the first row is read;
+//  * a table's slices are read under one snapshot, whose mark decides which changes it already contains;
+//  * what is acknowledged may be forgotten by the source, so it must be durable on the target.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "core/change.h"
+#include "core/endpoint.h"
+#include "core/position.h"
+#include "core/table.h"
+
+namespace godwit {
+
+// A selection as the table mappings say it; the source asks it for every table that it finds.
+class Selection {
+public:
+    virtual ~Selection() = default;
+    [[nodiscard]] virtual bool selects(const TableName& name, bool is_view) const = 0;
+    // higher loads first; absent = 0
+    [[nodiscard]] virtual std::int64_t load_order(const TableName& name) const = 0;
+};
+
+// A physical or key range of one table, read by one statement. `low`/`high` are the source's own tokens.
+struct Slice {
+    std::uint32_t number = 0;
+    std::size_t leaf = 0;  // index into TableLoad::leaves
+    std::string low, high; // high empty: to the end
+};
+
+// One table, locked and verified, ready to be read under the load's snapshot.
+struct TableLoad {
+    TableSchema schema;            // as the snapshot sees it
+    std::vector<TableName> leaves; // what is really read
+    std::vector<Slice> slices;
+    std::string handle;            // the source's own
+};
+
+// The snapshot of a load.
+struct LoadContext {
+    Position start;       // of the log; empty when nothing is captured
+    SnapshotMark mark;    // empty when nothing is captured
+    std::string snapshot; // the source's own name of it
+    bool resumed = false; // the snapshot of an earlier process of this task still stands
+};
+
+struct LoadRequest {
+    bool capture = false;      // changes follow: fix the log's start together with the snapshot
+    bool resume = false;       // try the snapshot that an earlier process of this task left held
+    std::uint32_t wait_s_max = 600;  // for running transactions of the source (TransactionConsistencyTimeout)
+};
+
+// Takes the bytes of one slice in the format that both ends agreed on.
+class LoadSink {
+public:
+    virtual ~LoadSink() = default;
+    // Blocks of whole rows, in order. `rows` counts those that end in this block.
+    [[nodiscard]] virtual Result<> write(Bytes block, std::uint64_t rows) = 0;
+};
+
+// Takes the log. Called by the one thread that runs Source::stream(). `stream` 0 is the log of committed
+// transactions; another number is an open transaction that the source sends before it ends.
+class ChangeSink {
+public:
+    virtual ~ChangeSink() = default;
+    // Where the next record is to be written. Valid until recorded().
+    [[nodiscard]] virtual ByteBuffer& buffer(std::uint32_t stream) = 0;
+    // A record was written. May block while the log's memory is full.
+    [[nodiscard]] virtual Result<> recorded(std::uint32_t stream) = 0;
+    [[nodiscard]] virtual std::uint32_t new_relation_id() = 0;
+    // Every relation record is also given here, before the first change that uses it.
+    virtual void define(const Relation& relation) = 0;
+    [[nodiscard]] virtual Result<> stream_commit(std::uint32_t stream, std::uint64_t order, std::uint64_t order_end,
+                                                 std::string_view position, std::int64_t commit_time_us) = 0;
+    virtual void stream_abort(std::uint32_t stream, std::uint32_t subxid) = 0;
+    // All open streams are void: the connection was lost, they will come again.
+    virtual void streams_lost() = 0;
+    // Nothing more to read just now: what is buffered should become visible.
+    [[nodiscard]] virtual Result<> idle() = 0;
+    // What may be acknowledged to the source now; asked before each feedback. Empty: nothing yet.
+    [[nodiscard]] virtual Position acknowledged() = 0;
+};
+
+// What a catalogue poll saw that the log itself does not tell.
+struct CatalogueChange {
+    enum class Kind : std::uint8_t { table_dropped, table_added, table_altered, identity_lost, identity_gained } kind;
+    TableName table;
+    Position seen_at;  // the log position read before the catalogue
+};
+
+struct SourceHealth {
+    Position log_end;                  // where the source writes now
+    std::uint64_t retained_bytes = 0;  // log that the source keeps for this task
+    std::int64_t clock_us = 0;         // the source's own clock, since 1970
+};
+
+class Source {
+public:
+    virtual ~Source() = default;
+
+    // Connects, checks what the purpose needs and says in the error what to change. Call first.
+    [[nodiscard]] virtual Result<ServerTraits> open(bool capture) = 0;
+    [[nodiscard]] virtual Result<std::vector<TableSchema>> tables(const Selection& selection) = 0;
+    [[nodiscard]] virtual Result<TableSchema> describe(const TableName& name) = 0;
+
+    // --- load
+    // What the reader can emit for this table, best first: "pg.binary", "pg.csv".
+    [[nodiscard]] virtual std::vector<std::string> load_formats(const TableSchema& table) const = 0;
+    // Tables whose changes are wanted are known to the log before its start is fixed.
+    [[nodiscard]] virtual Result<LoadContext> begin_load(const LoadRequest& request,
+                                                         const std::vector<TableSchema>& tables,
+                                                         std::stop_token stop) = 0;
+    [[nodiscard]] virtual Result<TableLoad> open_table(const LoadContext& load, const TableName& table) = 0;
+    // Thread safe. Returns the rows read, as the server counted them.
+    [[nodiscard]] virtual Result<std::uint64_t> read_slice(const LoadContext& load, const TableLoad& table,
+                                                           const Slice& slice, const std::string& format,
+                                                           LoadSink& sink, std::stop_token stop) = 0;
+    // Fails when the table did not stay what it was while it was read.
+    [[nodiscard]] virtual Result<> close_table(const LoadContext& load, const TableLoad& table) = 0;
+    virtual void end_load(const LoadContext& load) = 0;
+    // A single table, now, under a snapshot of its own (reload, new table). Same life as begin_load().
+    [[nodiscard]] virtual Result<LoadContext> begin_table_load(const TableSchema& table, bool newly_published,
+                                                               std::uint32_t wait_s_max, std::stop_token stop) = 0;
+
+    // --- changes
+    // Is the transaction of this begin record already in the snapshot of this mark?
+    [[nodiscard]] virtual bool contains(const SnapshotMark& mark, const Record& begin) const = 0;
+    // true once no transaction from here on can be contained: the mark may be dropped
+    [[nodiscard]] virtual bool passed(const SnapshotMark& mark, const Position& position) const = 0;
+    // a < b in the source's log
+    [[nodiscard]] virtual bool before(const Position& a, const Position& b) const = 0;
+    [[nodiscard]] virtual Result<Position> parse_position(const std::string& native) const = 0;
+    // Starts the log where nothing was loaded (cdc tasks): `from` empty = now. Returns the true start.
+    [[nodiscard]] virtual Result<Position> begin_capture(const Position& from, const std::vector<TableSchema>& tables,
+                                                         std::stop_token stop) = 0;
+    // Goes on with an existing capture; fails with data_loss when the log is gone.
+    [[nodiscard]] virtual Result<> resume_capture(const Position& applied,
+                                                  const std::vector<TableSchema>& tables) = 0;
+    // Runs until stopped or an error; reconnecting is the caller's work.
+    [[nodiscard]] virtual Result<> stream(const Position& from, ChangeSink& sink, std::stop_token stop) = 0;
+    [[nodiscard]] virtual Result<SourceHealth> health() = 0;
+    // Catalogue polling; also mends publications. `known` are the tables of the task.
+    [[nodiscard]] virtual Result<std::vector<CatalogueChange>> poll_catalogue(const Selection& selection,
+                                                                              const std::vector<TableSchema>& known) = 0;
+    // What the API shows as RecoveryCheckpoint's position after stream() has ended.
+    [[nodiscard]] virtual Result<Position> recovery_position(const Position& applied) = 0;
+    // Removes what the task made on the source (slot, publications). Idempotent.
+    [[nodiscard]] virtual Result<> drop_capture() = 0;
+};
+
+}  // namespace godwit
