@@ -14,14 +14,15 @@
 
 namespace godwit::mapping {
 
-// The document that Describe returns: defaults with `user` merged in. Errors are invalid_argument and carry the
-// exact text of the API ("Invalid task settings JSON" ...).
+// The document that Describe returns: defaults with `user` merged in. Errors are invalid_argument and carry
+// the exact text of the API ("Invalid task settings JSON" ...).
 [[nodiscard]] Result<std::string> merge_settings(MigrationType type, const std::string& user_json);
 // Modify: `change` merged over the stored document.
 [[nodiscard]] Result<std::string> modify_settings(MigrationType type, const std::string& stored_json,
                                                   const std::string& change_json);
 // The user's own document beside the merged one: `change` merged over what he sent before.
-[[nodiscard]] Result<std::string> merge_user_document(const std::string& user_json, const std::string& change_json);
+[[nodiscard]] Result<std::string> merge_user_document(const std::string& user_json,
+                                                      const std::string& change_json);
 // true when `change` touches nothing but Logging severities
 [[nodiscard]] bool only_log_severities(const std::string& change_json);
 // Settings that godwit does not act on: refused (they would change data or promise a check), by name.
@@ -49,7 +50,7 @@ struct Settings {
     ConflictAction apply_escalation = ConflictAction::log;
     bool table_error_stops_task = false;  // TableErrorPolicy STOP_TASK
     std::uint32_t table_escalation_count = 0;
-    bool recovery_table = false;          // TaskRecoveryTableEnabled
+    bool recovery_table = false;  // TaskRecoveryTableEnabled
     bool logging = false;
     std::map<std::string, Severity> log_levels;  // component -> severity
     // recoverable errors
