@@ -1,0 +1,75 @@
+#pragma once
+// Publications and the identities that decide which tables may publish updates and deletes.
+//
+// A table without a usable identity in a publication of updates makes the *application's* UPDATE fail. So a task has
+// two: `<slot>` (all operations; tables with a usable identity) and `i<slot>` (insert, truncate; the others). Both
+// exist before the slot, else decoding of what was written before them fails.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "core/table.h"
+#include "wire/pg/connection.h"
+
+namespace godwit::postgres {
+
+struct TableIdentity {
+    TableName name;
+    std::uint32_t oid = 0;        // 0: no such table
+    bool publishable = false;     // an ordinary, permanent table, or partitioned
+    bool owned = false;           // by us, directly or through a role
+    // As the leaves have it: `full` if all of them are, `key` if each has an index that the server accepts (never a
+    // deferrable key) over the same columns; else `none`, and `why_none` says why.
+    RowIdentity identity = RowIdentity::none;
+    std::vector<std::string> columns;  // of the index, sorted by attribute number; empty with `full` and no key
+    std::string why_none;
+};
+// One entry per name, in that order.
+[[nodiscard]] Result<std::vector<TableIdentity>> read_identities(pg::Connection& session,
+                                                                 const std::vector<TableName>& tables);
+
+struct PublicationNames {
+    std::string all, inserts;
+};
+[[nodiscard]] PublicationNames publication_names(const std::string& slot);
+
+struct PublishedTables {
+    bool exists = false;  // both publications
+    std::vector<TableName> all, inserts;
+};
+[[nodiscard]] Result<PublishedTables> read_publications(pg::Connection& session, const std::string& slot);
+
+// permission_denied says which GRANT is missing, or to use test_decoding.
+[[nodiscard]] Result<> check_publication_rights(pg::Connection& session, const std::string& slot,
+                                                const std::vector<TableName>& tables);
+
+struct PublicationChanges {
+    std::vector<TableName> added;
+    std::vector<TableName> removed;
+    std::vector<TableName> demoted;      // lost their identity: from now on inserts only
+    std::vector<TableName> promoted;     // were named in `promote`
+    std::vector<TableName> promotable;   // gained an identity, but have missed updates: reload and promote in one step
+    std::vector<TableIdentity> tables;   // of all that are wanted
+    [[nodiscard]] bool none() const noexcept {
+        return added.empty() && removed.empty() && demoted.empty() && promoted.empty();
+    }
+};
+// Makes the two publications hold exactly `tables` (those that cannot be published are left out): creates, adds,
+// removes and moves in one transaction. Idempotent, and only reads when there is nothing to do.
+// A table moves from inserts to all operations only when it is named in `promote`.
+[[nodiscard]] Result<PublicationChanges> mend_publications(pg::Connection& session, const std::string& slot,
+                                                           const std::vector<TableName>& tables,
+                                                           const std::vector<TableName>& promote = {});
+// Idempotent.
+[[nodiscard]] Result<> drop_publications(pg::Connection& session, const std::string& slot);
+
+// A publication of the user's own: what it publishes, for publicationName=. not_found when it is missing.
+struct ForeignPublication {
+    bool inserts = false, updates = false, deletes = false, truncates = false, via_root = false;
+    std::vector<TableName> tables;
+};
+[[nodiscard]] Result<ForeignPublication> read_foreign_publication(pg::Connection& session, const std::string& name);
+
+}  // namespace godwit::postgres
