@@ -26,8 +26,70 @@ struct ColumnSchema {
     std::string generation_expression;
     std::string default_expression;
     std::string identity;          // "", "always", "by default"
-    std::string collation;         // empty: the type's default
+    std::string collation;         // quoted and qualified; empty: the type's default
+    bool generated_virtual = false;  // computed when read, not stored
     friend bool operator==(const ColumnSchema&, const ColumnSchema&) = default;
+};
+
+// A piece of DDL that the source spelled itself.
+struct NamedDefinition {
+    std::string name;
+    std::string definition;
+    friend bool operator==(const NamedDefinition&, const NamedDefinition&) = default;
+};
+
+// A type that is not built in. Its own definition; the types that it is made of are UserTypes beside it.
+struct UserType {
+    enum class Kind : std::uint8_t { enumeration, domain, composite, range, extension, base } kind = Kind::base;
+    TableName name;                        // schema and type
+    std::uint32_t type_id = 0;             // the source's numbers
+    std::uint32_t array_type_id = 0;
+    std::uint32_t multirange_type_id = 0;  // range
+    std::uint32_t multirange_array_type_id = 0;
+    std::string multirange_name;           // quoted and qualified
+    bool binary = true;                    // has send and receive functions
+    std::vector<std::string> labels;       // enumeration, in order
+    ColumnSchema base;                     // domain: base type, not null, default, collation; range: subtype
+    std::vector<NamedDefinition> checks;   // domain
+    std::vector<ColumnSchema> attributes;  // composite
+    bool row_type = false;                 // composite: belongs to a table
+    std::string range_options;             // range: ", subtype_diff = ..." without subtype and multirange name
+    bool creatable = true;                 // false: needs functions that only its owner can give
+    std::string extension;                 // extension
+    std::string extension_version;
+    std::string extension_schema;
+};
+
+// What a table needs to be whole and is not needed to carry its rows.
+struct IndexDefinition {
+    std::string name;
+    bool unique = false;
+    std::string definition;  // from USING on
+};
+struct ForeignKey {
+    std::string name;
+    TableName references;
+    std::string definition;
+};
+struct SequenceState {
+    TableName name;
+    std::string column;     // whose default or identity uses it
+    bool owned = false;     // dies with the column
+    bool identity = false;
+    std::string data_type;
+    std::string start, increment, minimum, maximum, cache;
+    bool cycle = false;
+    std::int64_t last_value = 0;
+    bool is_called = false;
+    bool readable = true;   // false: no right to read last_value
+};
+struct TableExtras {
+    bool read = false;
+    std::vector<IndexDefinition> indexes;       // neither the primary key's nor a constraint's
+    std::vector<NamedDefinition> constraints;   // unique and exclusion
+    std::vector<NamedDefinition> checks;
+    std::vector<ForeignKey> foreign_keys;
+    std::vector<SequenceState> sequences;
 };
 
 // How the source names a row in UPDATE and DELETE.
@@ -50,7 +112,10 @@ struct TableSchema {
     std::int64_t rows_estimate = 0;
     bool is_view = false;
     bool full_load_only = false;                // unlogged, foreign: no changes come
+    bool partitioned = false;
     std::vector<TableName> leaves;              // of a partitioned table
+    std::vector<UserType> types;                // that the columns need, each after those it is made of
+    TableExtras extras;                         // filled when asked for
 
     [[nodiscard]] const ColumnSchema* column(const std::string& column_name) const {
         for (const auto& c : columns)
