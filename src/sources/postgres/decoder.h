@@ -63,7 +63,7 @@ public:
         if (!in_transaction_ && end > quiet_to_) quiet_to_ = end;
     }
     // The position moved without a record (keepalives, transactions without a wanted change).
-    [[nodiscard]] bool keepalive_due() const noexcept { return !in_transaction_ && quiet_to_ > recorded_to_; }
+    [[nodiscard]] bool keepalive_due() const noexcept { return !begun_ && quiet_to_ > recorded_to_; }
     // Writes it, when there is one, as a keepalive record.
     [[nodiscard]] Result<> write_keepalive(ChangeSink& sink);
     // between Begin and Commit; open streams do not count
@@ -81,6 +81,7 @@ protected:
 
     const DecoderHooks hooks_;
     bool in_transaction_ = false;
+    bool begun_ = false;  // its begin record was written
     Lsn quiet_to_;     // everything before it was seen
     Lsn recorded_to_;  // the sink was told so far
 };

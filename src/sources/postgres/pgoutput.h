@@ -21,7 +21,7 @@ public:
 private:
     // One version of a table. Its relation record is written before the first row that uses it.
     struct Version {
-        Relation relation;
+        Relation relation;  // id 0: not used yet
         bool wanted = true;
         bool written = false;
     };
@@ -57,7 +57,6 @@ private:
     std::uint32_t last_oid_ = 0;                             // of the row before
     Version* last_ = nullptr;
 
-    bool begun_ = false;  // the begin record was written
     std::uint32_t xid_ = 0;
     std::uint64_t order_ = 0;
     std::int64_t commit_time_us_ = 0;

@@ -20,6 +20,7 @@ struct TableIdentity {
     std::uint32_t oid = 0;        // 0: no such table
     bool publishable = false;     // an ordinary, permanent table, or partitioned
     bool owned = false;           // by us, directly or through a role
+    std::string owner;
     // As the leaves have it: `full` if all of them are, `key` if each has an index that the server accepts (never a
     // deferrable key) over the same columns; else `none`, and `why_none` says why.
     RowIdentity identity = RowIdentity::none;

@@ -1,0 +1,314 @@
+#include "sources/postgres/publications.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace godwit::postgres {
+namespace {
+
+constexpr std::size_t kTablesPerStatement = 500;
+constexpr int kAttempts = 3;
+
+// '{"a","b\"c"}'
+std::string array_literal(const std::vector<TableName>& tables, std::string TableName::* part) {
+    std::string out = "{";
+    for (const auto& t : tables) {
+        if (out.size() > 1) out += ',';
+        out += '"';
+        for (const char c : t.*part) {
+            if (c == '"' || c == '\\') out += '\\';
+            out += c;
+        }
+        out += '"';
+    }
+    return out + "}";
+}
+
+std::string listed(const std::vector<TableName>& tables) {
+    std::string out;
+    for (std::size_t i = 0; i < tables.size() && i < 10; ++i) out += (i == 0 ? "" : ", ") + tables[i].text();
+    if (tables.size() > 10) out += fmt::format(" and {} more", tables.size() - 10);
+    return out;
+}
+
+// One leaf of a table, as the server judges its UPDATEs.
+struct Leaf {
+    std::string name;
+    char identity = 'd';
+    bool has_index = false;
+    bool deferrable_key = false;
+    std::vector<std::string> columns;
+};
+
+std::string why_unusable(const Leaf& leaf) {
+    switch (leaf.identity) {
+        case 'n': return "its replica identity is NOTHING";
+        case 'i': return "the index of its replica identity was dropped";
+        default: return leaf.deferrable_key ? "its primary key is deferrable" : "it has no primary key";
+    }
+}
+
+void judge(TableIdentity& table, const std::vector<Leaf>& leaves) {
+    if (leaves.empty()) {
+        table.why_none = "it is not a table";
+        return;
+    }
+    bool all_full = true;
+    for (const auto& l : leaves) all_full = all_full && l.identity == 'f';
+    for (const auto& l : leaves) {
+        const std::string where = leaves.size() > 1 ? fmt::format(" (partition {})", l.name) : "";
+        if (!l.has_index && !all_full) {
+            table.why_none = (l.identity == 'f' ? "it has no primary key, and other partitions are not FULL"
+                                                : why_unusable(l)) + where;
+            return;
+        }
+        // the same columns in every leaf, whatever their order there
+        auto mine = l.columns, first = leaves.front().columns;
+        std::ranges::sort(mine);
+        std::ranges::sort(first);
+        if (mine != first) {
+            if (all_full) break;
+            table.why_none = "its partitions are identified by different columns" + where;
+            return;
+        }
+        if (&l == &leaves.back()) table.columns = leaves.front().columns;
+    }
+    table.identity = all_full ? RowIdentity::full : RowIdentity::key;
+}
+
+Result<> run_all(pg::Connection& session, const std::vector<std::string>& statements) {
+    for (const auto& sql : statements) GW_CHECK(session.run(sql));
+    return {};
+}
+
+// ALTER PUBLICATION ... {ADD|DROP} TABLE ONLY a, ONLY b
+void alter_tables(std::vector<std::string>& to, const std::string& publication, std::string_view verb,
+                  const std::vector<TableName>& tables) {
+    for (std::size_t from = 0; from < tables.size(); from += kTablesPerStatement) {
+        std::string sql = fmt::format("ALTER PUBLICATION {} {} TABLE ", pg::quote_name(publication), verb);
+        for (std::size_t i = from; i < tables.size() && i < from + kTablesPerStatement; ++i)
+            sql += (i == from ? "ONLY " : ", ONLY ") + pg::quote_name(tables[i].schema, tables[i].table);
+        to.push_back(std::move(sql));
+    }
+}
+
+std::vector<TableName> sorted(std::vector<TableName> tables) {
+    std::ranges::sort(tables);
+    return tables;
+}
+
+struct State {
+    bool exists = false, ours = true;
+    std::vector<TableName> tables;
+};
+
+Result<std::map<std::string, State>> read_states(pg::Connection& session, const PublicationNames& names) {
+    const auto rows = GW_TRY(session.query(
+        "SELECT p.pubname, pg_has_role(p.pubowner, 'USAGE'), n.nspname, c.relname FROM pg_publication p"
+        " LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid LEFT JOIN pg_class c ON c.oid = r.prrelid"
+        " LEFT JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname IN ($1, $2) ORDER BY 1, 3, 4",
+        {names.all, names.inserts}));
+    std::map<std::string, State> states{{names.all, {}}, {names.inserts, {}}};
+    for (int i = 0; i < rows.size(); ++i) {
+        State& state = states[rows.text(i, 0)];
+        state.exists = true;
+        state.ours = rows.flag(i, 1);
+        if (!rows.null(i, 2)) state.tables.push_back({rows.text(i, 2), rows.text(i, 3)});
+    }
+    return states;
+}
+
+}  // namespace
+
+Result<std::vector<TableIdentity>> read_identities(pg::Connection& session, const std::vector<TableName>& tables) {
+    // A partitioned table is judged by its leaves, and by itself only while it has none.
+    const auto rows = GW_TRY(session.query(
+        "WITH root AS (SELECT w.ord, c.oid, c.relkind, c.relpersistence, pg_has_role(c.relowner, 'USAGE') AS owned,"
+        "   pg_get_userbyid(c.relowner) AS owner"
+        "  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w(s, t, ord)"
+        "  JOIN pg_namespace n ON n.nspname = w.s JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.t),"
+        " tree AS (SELECT r.ord, p.relid FROM root r, pg_partition_tree(r.oid) p WHERE r.relkind = 'p' AND p.isleaf"
+        "   AND p.relid <> r.oid),"
+        " leaf AS (SELECT * FROM tree UNION ALL SELECT ord, oid FROM root r"
+        "   WHERE relkind IN ('r', 'p') AND NOT EXISTS (SELECT FROM tree t WHERE t.ord = r.ord)),"
+        " judged AS (SELECT f.ord, l.oid, l.relname, l.relreplident, i.indexrelid, i.indkey, i.indnkeyatts, l.relkind,"
+        "   EXISTS (SELECT FROM pg_index d WHERE d.indrelid = l.oid AND d.indisprimary AND NOT d.indimmediate) AS deferred"
+        "  FROM leaf f JOIN pg_class l ON l.oid = f.relid LEFT JOIN pg_index i ON i.indrelid = l.oid AND i.indimmediate"
+        "   AND i.indisvalid AND CASE l.relreplident WHEN 'f' THEN i.indisprimary"
+        "    ELSE i.indexrelid = pg_get_replica_identity_index(l.oid) END)"
+        " SELECT r.ord, r.oid, r.relkind IN ('r', 'p') AND r.relpersistence = 'p', r.owned, r.owner,"
+        "  j.oid, j.relname, j.relreplident, j.indexrelid IS NOT NULL, j.deferred, a.attname"
+        " FROM root r LEFT JOIN judged j ON j.ord = r.ord AND j.relkind <> 'f'"
+        "  LEFT JOIN LATERAL generate_series(0, j.indnkeyatts - 1) k ON true"
+        "  LEFT JOIN pg_attribute a ON a.attrelid = j.oid AND a.attnum = j.indkey[k]"
+        " ORDER BY r.ord, j.oid, a.attnum",
+        {array_literal(tables, &TableName::schema), array_literal(tables, &TableName::table)}));
+
+    std::vector<TableIdentity> out(tables.size());
+    std::vector<std::vector<Leaf>> leaves(tables.size());
+    std::string leaf_oid;
+    for (int i = 0; i < rows.size(); ++i) {
+        const auto at = static_cast<std::size_t>(rows.number(i, 0) - 1);
+        TableIdentity& t = out[at];
+        t.oid = static_cast<std::uint32_t>(rows.number(i, 1));
+        t.publishable = rows.flag(i, 2);
+        t.owned = rows.flag(i, 3);
+        t.owner = rows.text(i, 4);
+        if (rows.null(i, 5)) continue;
+        if (leaves[at].empty() || leaf_oid != rows.text(i, 5)) {
+            leaf_oid = rows.text(i, 5);
+            leaves[at].push_back({rows.text(i, 6), rows.text(i, 7)[0], rows.flag(i, 8), rows.flag(i, 9), {}});
+        }
+        if (!rows.null(i, 10)) leaves[at].back().columns.push_back(rows.text(i, 10));
+    }
+    for (std::size_t i = 0; i < tables.size(); ++i) {
+        out[i].name = tables[i];
+        if (out[i].oid == 0) out[i].why_none = "it does not exist";
+        else if (!out[i].publishable) out[i].why_none = "it is not a permanent table";
+        else judge(out[i], leaves[i]);
+    }
+    return out;
+}
+
+PublicationNames publication_names(const std::string& slot) { return {slot, "i" + slot}; }
+
+Result<PublishedTables> read_publications(pg::Connection& session, const std::string& slot) {
+    const auto names = publication_names(slot);
+    auto states = GW_TRY(read_states(session, names));
+    return PublishedTables{states[names.all].exists && states[names.inserts].exists,
+                           std::move(states[names.all].tables), std::move(states[names.inserts].tables)};
+}
+
+Result<> check_publication_rights(pg::Connection& session, const std::string& slot,
+                                  const std::vector<TableName>& tables) {
+    const auto names = publication_names(slot);
+    const auto states = GW_TRY(read_states(session, names));
+    const auto who = GW_TRY(session.query(
+        "SELECT current_user, current_database(), has_database_privilege(current_database(), 'CREATE')"));
+    std::string missing;
+    const auto add = [&](const std::string& part) { missing += (missing.empty() ? "" : "; ") + part; };
+    const std::string user = pg::quote_name(who.text(0, 0));
+
+    std::set<TableName> published;
+    bool create = false;
+    for (const auto& [name, state] : states) {
+        create = create || !state.exists;
+        if (!state.ours) add(fmt::format("publication {} belongs to another role", pg::quote_name(name)));
+        published.insert(state.tables.begin(), state.tables.end());
+    }
+    if (create && !who.flag(0, 2))
+        add(fmt::format("GRANT CREATE ON DATABASE {} TO {}", pg::quote_name(who.text(0, 1)), user));
+    std::map<std::string, std::vector<TableName>> foreign;  // by owner
+    for (const auto& t : GW_TRY(read_identities(session, tables)))
+        if (t.publishable && !t.owned && !published.contains(t.name)) foreign[t.owner].push_back(t.name);
+    for (const auto& [owner, names_of_owner] : foreign)
+        add(fmt::format("GRANT {} TO {} (the owner of {})", pg::quote_name(owner), user, listed(names_of_owner)));
+    if (missing.empty()) return {};
+    return fail(ErrorCode::permission_denied,
+                fmt::format("user {} cannot publish these tables' changes. Missing: {}. Or set "
+                            "PluginName=test_decoding, which needs no publication",
+                            user, missing));
+}
+
+Result<PublicationChanges> mend_publications(pg::Connection& session, const std::string& slot,
+                                             const std::vector<TableName>& tables,
+                                             const std::vector<TableName>& promote) {
+    const auto names = publication_names(slot);
+    const std::set<TableName> may_rise(promote.begin(), promote.end());
+    for (int attempt = 1;; ++attempt) {
+        PublicationChanges changes;
+        changes.tables = GW_TRY(read_identities(session, tables));
+        auto states = GW_TRY(read_states(session, names));
+        State& all = states[names.all];
+        State& inserts = states[names.inserts];
+        const std::set<TableName> in_all(all.tables.begin(), all.tables.end());
+        const std::set<TableName> in_inserts(inserts.tables.begin(), inserts.tables.end());
+
+        std::vector<TableName> all_add, all_drop, inserts_add, inserts_drop;
+        std::set<TableName> wanted;
+        for (const auto& t : changes.tables) {
+            if (!t.publishable || !wanted.insert(t.name).second) continue;
+            const bool usable = t.identity != RowIdentity::none;
+            const bool is_all = in_all.contains(t.name), is_inserts = in_inserts.contains(t.name);
+            const bool to_all = usable && (is_all || !is_inserts || may_rise.contains(t.name));
+            if (usable && !to_all) changes.promotable.push_back(t.name);
+            if (!is_all && !is_inserts) changes.added.push_back(t.name);
+            if (to_all && !is_all && is_inserts) changes.promoted.push_back(t.name);
+            if (!to_all && is_all) changes.demoted.push_back(t.name);
+            if (to_all != is_all) (to_all ? all_add : all_drop).push_back(t.name);
+            if (to_all == is_inserts) (to_all ? inserts_drop : inserts_add).push_back(t.name);
+        }
+        for (const auto& t : in_all)
+            if (!wanted.contains(t)) all_drop.push_back(t);
+        for (const auto& t : in_inserts)
+            if (!wanted.contains(t)) inserts_drop.push_back(t);
+        std::set<TableName> gone;
+        for (const auto* list : {&in_all, &in_inserts})
+            for (const auto& t : *list)
+                if (!wanted.contains(t)) gone.insert(t);
+        changes.removed.assign(gone.begin(), gone.end());
+
+        std::vector<std::string> statements;
+        const auto create = [&](const std::string& name, const char* operations) {
+            statements.push_back(
+                fmt::format("CREATE PUBLICATION {} WITH (publish = '{}', publish_via_partition_root = true)",
+                            pg::quote_name(name), operations));
+        };
+        if (!all.exists) create(names.all, "insert, update, delete, truncate");
+        if (!inserts.exists) create(names.inserts, "insert, truncate");
+        // dropped first: what must not publish updates stops to do so whatever comes later
+        alter_tables(statements, names.all, "DROP", sorted(all_drop));
+        alter_tables(statements, names.inserts, "DROP", sorted(inserts_drop));
+        alter_tables(statements, names.inserts, "ADD", sorted(inserts_add));
+        alter_tables(statements, names.all, "ADD", sorted(all_add));
+        if (statements.empty()) return changes;
+
+        const auto attempt_once = [&]() -> Result<bool> {
+            // ADD TABLE waits for VACUUM and index builds only, never for the application's statements
+            GW_CHECK(session.run("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '10s'"));
+            GW_CHECK(run_all(session, statements));
+            // ADD TABLE holds a lock that keeps an identity from being dropped: what is true now stays so
+            for (const auto& t : GW_TRY(read_identities(session, all_add)))
+                if (t.identity == RowIdentity::none) return false;
+            GW_CHECK(session.run("COMMIT"));
+            return true;
+        };
+        auto done = attempt_once();
+        if (done && *done) return changes;
+        [[maybe_unused]] auto undone = session.run("ROLLBACK");
+        const bool again = done ? true
+                                : done.error().code == ErrorCode::not_found || done.error().code == ErrorCode::aborted ||
+                                      done.error().code == ErrorCode::already_exists;
+        if (again && attempt < kAttempts) continue;
+        if (done)
+            return fail(ErrorCode::aborted, "a table lost its replica identity while it was published", Retry::call);
+        if (done.error().code == ErrorCode::permission_denied) GW_CHECK(check_publication_rights(session, slot, tables));
+        return std::unexpected(std::move(done).error().with("publications of slot " + slot));
+    }
+}
+
+Result<> drop_publications(pg::Connection& session, const std::string& slot) {
+    const auto names = publication_names(slot);
+    auto dropped = session.run(fmt::format("DROP PUBLICATION IF EXISTS {}, {}", pg::quote_name(names.all),
+                                           pg::quote_name(names.inserts)));
+    if (!dropped) return std::unexpected(std::move(dropped).error().with("publications of slot " + slot));
+    return {};
+}
+
+Result<ForeignPublication> read_foreign_publication(pg::Connection& session, const std::string& name) {
+    const auto rows = GW_TRY(session.query(
+        "SELECT p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, coalesce((to_jsonb(p)->>'pubviaroot')::bool, false),"
+        " t.schemaname, t.tablename FROM pg_publication p LEFT JOIN pg_publication_tables t USING (pubname)"
+        " WHERE p.pubname = $1 ORDER BY 6, 7",
+        {name}));
+    if (rows.size() == 0) return fail(ErrorCode::not_found, fmt::format("publication \"{}\" does not exist", name));
+    ForeignPublication out{rows.flag(0, 0), rows.flag(0, 1), rows.flag(0, 2), rows.flag(0, 3), rows.flag(0, 4), {}};
+    for (int i = 0; i < rows.size(); ++i)
+        if (!rows.null(i, 5)) out.tables.push_back({rows.text(i, 5), rows.text(i, 6)});
+    return out;
+}
+
+}  // namespace godwit::postgres
