@@ -1,0 +1,87 @@
+# godwit: everything one needs day to day. A clean clone on Debian 12 needs one command.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+.PHONY: build crash-build test unit suites check format demo bench crash mutants fuzz clean help
+
+JOBS ?= $(shell nproc)
+# Suites wait on servers more than they compute.
+SUITE_JOBS ?= $(shell echo $$(( $$(nproc) + 1 )))
+SUITES ?= tests
+export GODWIT_PROGRAM ?= $(CURDIR)/build/release/godwit
+export GODWIT_CRASH_PROGRAM ?= $(CURDIR)/build/crash/godwit
+
+help:               ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/:/' | awk -F: '{printf "  make %-10s%s\n", $$1, $$2}'
+
+build:              ## the program, at build/release/godwit
+	tools/install.sh build
+	cmake --preset release >/dev/null
+	cmake --build --preset release --parallel $(JOBS) --target godwit
+
+crash-build:
+	cmake --preset crash >/dev/null
+	cmake --build --preset crash --parallel $(JOBS) --target godwit
+
+test: unit crash-build    ## installs, builds, runs every suite that CI runs
+	@$(MAKE) --no-print-directory suites
+
+unit:               ## the unit tests
+	tools/install.sh test
+	cmake --preset release >/dev/null
+	cmake --build --preset release --parallel $(JOBS)
+	ctest --test-dir build/release --parallel $(JOBS) --output-on-failure --no-tests=error >build/unit.log || { cat build/unit.log; exit 1; }
+	tail -n 4 build/unit.log
+
+suites:             ## the Python suites against the built programs; SUITES=tests/clients for one folder
+	.venv/bin/pytest $(SUITES) -q -rs --strict-markers -n $(SUITE_JOBS) --dist loadfile
+
+check:              ## formatting, includes, Python
+	tools/install.sh test
+	git ls-files 'src/*.h' 'src/*.cc' 'tests/*.cc' 'tests/*.h' 'bench/*.cc' | xargs -r .venv/bin/clang-format --dry-run --Werror
+	python3 tools/arrows.py
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+format:             ## formats C++ and Python in place
+	tools/install.sh test
+	git ls-files 'src/*.h' 'src/*.cc' 'tests/*.cc' 'tests/*.h' 'bench/*.cc' | xargs -r .venv/bin/clang-format -i
+	.venv/bin/ruff check --fix-only -q .
+	.venv/bin/ruff format -q .
+
+demo:               ## migrates a live shop between two databases and proves that both sides are equal
+	tools/install.sh test
+	cmake --preset release >/dev/null
+	cmake --build --preset release --parallel $(JOBS) --target godwit
+	exec .venv/bin/python demo/demo.py
+
+bench: build        ## godwit beside other tools, in one run
+	tools/install.sh test
+	.venv/bin/python bench/run.py
+
+crash: build crash-build    ## kills at every failpoint; longer than in make test
+	tools/install.sh test
+	GODWIT_CRASH_FULL=1 .venv/bin/pytest tests/crash -q -rs -n $(SUITE_JOBS)
+
+mutants: crash-build        ## breaks a rule on purpose and expects the suites to notice
+	tools/install.sh test
+	.venv/bin/pytest tests/mutants -q -rs -n $(SUITE_JOBS)
+
+fuzz:               ## every decoder of outside bytes, FUZZ_SECONDS each
+	tools/install.sh fuzz
+	cmake --preset fuzz >/dev/null
+	cmake --build --preset fuzz --parallel $(JOBS)
+	found=0
+	for fuzzer in $$(find build/fuzz -maxdepth 1 -name '*_fuzz' -type f); do
+	  found=1
+	  name=$$(basename $$fuzzer)
+	  mkdir -p build/fuzz/corpus/$$name
+	  seeds=tests/fuzz/$$name; [ -d $$seeds ] || seeds=
+	  echo "== $$name"
+	  ASAN_OPTIONS=halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1 $$fuzzer -max_total_time=$${FUZZ_SECONDS:-60} -print_final_stats=1 build/fuzz/corpus/$$name $$seeds 2>&1 | tail -12
+	done
+	[ $$found = 1 ] || { echo "no fuzzer was built"; exit 1; }
+
+clean:              ## removes what was built
+	rm -rf build
