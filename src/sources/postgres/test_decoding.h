@@ -31,38 +31,54 @@ private:
         CellState state = CellState::null;
         bool doubled = false;
     };
+    // One version of a table. Partition leaves of one shape share that of their root.
     struct Version {
-        Relation relation;
-        std::vector<std::string> names, types;  // as the lines spell them, to compare without unquoting
-        bool defined = false;                   // its relation record was written
+        Relation relation;               // id 0: not used yet
+        std::vector<std::string> types;  // as the lines print them; empty: not seen yet
+        bool written = false;
     };
     // What is known of one table name as the lines print it.
     struct Table {
         TableName name;  // the leaf's own
         std::shared_ptr<const TableSchema> schema;
-        bool wanted = true;
+        bool resolved = false;
+        std::uint32_t resolved_in = 0;  // the transaction, when nothing was found
+        bool refit = false;  // the schema was read anew: the version may be another
+        bool wanted = false;
         bool is_leaf = false;
         std::shared_ptr<Version> version;
     };
 
     Result<> begin(std::string_view text);
     Result<> commit(std::string_view text, Lsn at, ChangeSink& sink);
+    Result<> logical_message(std::string_view text, Lsn at);
     Result<> change(std::string_view text, ChangeSink& sink);
-    Result<> row(Table& table, std::string_view kind, std::string_view rest, ChangeSink& sink);
-    Result<> truncate(const std::vector<std::string_view>& tables, std::string_view flags, ChangeSink& sink);
-    Result<Table*> table(std::string_view printed);
-    Result<> fit_version(Table& table, const std::vector<Cell>& cells, bool whole, ChangeSink& sink);
-    ByteBuffer& buffer(ChangeSink& sink);
-    Result<> recorded(ChangeSink& sink);
+    Result<> row(RecordKind kind, Table& table, std::string_view rest, ChangeSink& sink);
+    Result<> truncate(std::string_view tables, std::string_view flags, ChangeSink& sink);
+    // nullptr: not wanted, or gone
+    Result<Table*> find(std::string_view printed);
+    // The version that these cells belong to; `whole`: they are all the columns there are.
+    Result<> fit(Table& table, const std::vector<Cell>& cells, bool whole);
+    Result<bool> make_version(Table& table, const std::vector<Cell>& cells, bool whole, bool last_try);
+    Result<> define(Version& version, ChangeSink& sink);
     void put_row(RecordWriter& writer, const Version& version, const std::vector<Cell>& cells);
+    void leave_out(const TableName& name, std::string_view what) const {
+        if (hooks_.left_out) hooks_.left_out(name, what);
+    }
+
+    ByteBuffer& buffer(ChangeSink& sink) { return overflowed_ ? sink.buffer(xid_) : held_; }
+    Result<> recorded(ChangeSink& sink);
+    // moves the held records to a stream of the sink
+    Result<> move_held(std::uint32_t stream, ChangeSink& sink);
 
     const std::size_t held_bytes_max_;
     std::map<std::string, Table, std::less<>> tables_;  // by printed name
     std::uint32_t xid_ = 0;
-    bool overflowed_ = false;  // the transaction goes through the sink's stream
+    bool overflowed_ = false;  // the transaction goes through the sink's stream of its xid
     ByteBuffer held_;
     std::vector<Cell> old_cells_, cells_;
-    std::string scratch_;
+    std::vector<std::uint32_t> list_;
+    std::string unquoted_;
 };
 
 }  // namespace godwit::postgres
