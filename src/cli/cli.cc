@@ -120,7 +120,7 @@ int run(int argc, char** argv) {
                   [&](Session& s) { return task_compare(s, name, timeout_s); }))
         ->add_option("--timeout", timeout_s, "seconds")
         ->capture_default_str();
-    named(command(task, "cutover", "wait until the target has everything, then stop",
+    named(command(task, "cutover", "bring the target level with the source for good, sequences included",
                   [&](Session& s) { return task_cutover(s, name, timeout_s); }))
         ->add_option("--timeout", timeout_s, "seconds")
         ->capture_default_str();

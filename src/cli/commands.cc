@@ -175,6 +175,14 @@ int print_status(Session& s, const Json& task) {
     return text_of(task, "Status") == "failed" ? kFailed : kOk;
 }
 
+// godwit's own API passes the task's answer on: {"ok":false,"error":"..."}
+bool answered_ok(const Json& result) {
+    return !result.contains("ok") || (result["ok"].is_boolean() && result["ok"].get<bool>());
+}
+Error refusal_of(const Json& result) {
+    return {.code = ErrorCode::internal, .message = text_of(result, "error")};
+}
+
 std::string short_arn(const std::string& arn) { return arn.substr(arn.rfind(':') + 1); }
 
 // Identifiers by ARN, so that lists show names.
@@ -487,22 +495,30 @@ int task_compare(Session& s, const std::string& name, double timeout_s) {
     if (!answer) return failed(answer.error());
     const auto result = parsed(*answer);
     if (!result) return failed(result.error());
+    if (!answered_ok(*result)) return failed(refusal_of(*result));
     bool equal = !array_of(*result, "tables").empty();  // nothing compared proves nothing
     Columns columns({"TABLE", "RESULT", "SOURCE ROWS", "TARGET ROWS", "NOTE"}, {2, 3});
     for (const Json& t : array_of(*result, "tables")) {
         const bool same = t.contains("equal") && t["equal"].is_boolean() && t["equal"].get<bool>();
         equal = equal && same;
-        const auto schema = text_of(t, "schema"), table = text_of(t, "table");
-        columns.row({schema + "." + table, same ? "equal" : "different",
+        std::string note = text_of(t, "error");
+        const Json& keys = array_of(t, "differing_keys");
+        for (std::size_t i = 0; i < keys.size() && i < 5; ++i)
+            note += (note.empty() ? "differs at " : ", ") +
+                    (keys[i].is_string() ? keys[i].get<std::string>() : "?");
+        if (keys.size() > 5) note += fmt::format(" and {} more", keys.size() - 5);
+        columns.row({text_of(t, "schema") + "." + text_of(t, "table"), same ? "equal" : "different",
                      with_commas(number_of(t, "source_rows")), with_commas(number_of(t, "target_rows")),
-                     text_of(t, "detail")});
+                     note});
     }
     if (s.json) {
         print_json(*result);
     } else if (columns.empty()) {
-        print("no tables to compare\n");
+        print("no tables to compare: none is loaded yet\n");
     } else {
         print(columns.text(s.screen, 1));
+        if (const std::string position = text_of(*result, "position"); !position.empty())
+            print(fmt::format("compared at {} of the source's log\n", position));
         print(equal ? "both sides are equal\n"
                     : "the sides differ; `godwit task reload` copies single tables again\n");
     }
@@ -512,21 +528,24 @@ int task_compare(Session& s, const std::string& name, double timeout_s) {
 int task_cutover(Session& s, const std::string& name, double timeout_s) {
     const auto task = find(s, kTask, name);
     if (!task) return failed(task.error());
-    const auto answer = s.client.post(v1_path(*task, "/cutover"), "{}", static_cast<long>(timeout_s));
+    const Json request{{"timeout_ms", static_cast<std::int64_t>(timeout_s * 1000)}};
+    const auto answer =
+        s.client.post(v1_path(*task, "/cutover"), request.dump(), static_cast<long>(timeout_s) + 10);
     if (!answer) return failed(answer.error());
     const auto result = parsed(*answer);
     if (!result) return failed(result.error());
-    const bool done =
-        !result->contains("ok") || ((*result)["ok"].is_boolean() && (*result)["ok"].get<bool>());
+    if (!answered_ok(*result)) return failed(refusal_of(*result));
     if (s.json) {
         print_json(*result);
-    } else {
-        for (const Json& step : array_of(*result, "steps"))
-            print(fmt::format("  {}\n", step.is_string() ? step.get<std::string>() : step.dump()));
-        print(done ? fmt::format("{}: the target has everything; point the application at it\n", name)
-                   : fmt::format("{}: not cut over: {}\n", name, text_of(*result, "error")));
+        return kOk;
     }
-    return done ? kOk : kFailed;
+    for (const Json& warning : array_of(*result, "warnings"))
+        if (warning.is_string()) print(fmt::format("warning: {}\n", warning.get<std::string>()));
+    if (const auto sequences = number_of(*result, "sequences"); sequences != 0)
+        print(fmt::format("{} sequences set on the target\n", sequences));
+    print(fmt::format("{}: the target has everything up to {}; point the application at it\n", name,
+                      text_of(*result, "position")));
+    return kOk;
 }
 
 // --- endpoints
