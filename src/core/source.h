@@ -57,6 +57,7 @@ struct LoadContext {
 struct LoadRequest {
     bool capture = false;      // changes follow: fix the log's start together with the snapshot
     bool resume = false;       // try the snapshot that an earlier process of this task left held
+    bool only_resume = false;  // when there is no such snapshot, leave everything as it is and say resumed = false
     std::uint32_t wait_s_max = 600;  // for running transactions of the source (TransactionConsistencyTimeout)
 };
 
@@ -75,8 +76,10 @@ public:
     virtual ~ChangeSink() = default;
     // Where the next record is to be written. Valid until recorded().
     [[nodiscard]] virtual ByteBuffer& buffer(std::uint32_t stream) = 0;
-    // A record was written. May block while the log's memory is full.
+    // A record was written. Never blocks.
     [[nodiscard]] virtual Result<> recorded(std::uint32_t stream) = 0;
+    // The log's memory is full: read no more for now, but go on with feedback, and ask again within 100 ms.
+    [[nodiscard]] virtual bool full() = 0;
     [[nodiscard]] virtual std::uint32_t new_relation_id() = 0;
     // Every relation record is also given here, before the first change that uses it.
     virtual void define(const Relation& relation) = 0;
@@ -137,15 +140,18 @@ public:
     [[nodiscard]] virtual bool contains(const SnapshotMark& mark, const Record& begin) const = 0;
     // true once no transaction from here on can be contained: the mark may be dropped
     [[nodiscard]] virtual bool passed(const SnapshotMark& mark, const Position& position) const = 0;
-    // a < b in the source's log
-    [[nodiscard]] virtual bool before(const Position& a, const Position& b) const = 0;
+    // The position as a number that orders like the log; `order` of a transaction that ends at or before the
+    // position is smaller.
+    [[nodiscard]] virtual Result<std::uint64_t> order(const Position& position) const = 0;
     [[nodiscard]] virtual Result<Position> parse_position(const std::string& native) const = 0;
+    // What the target takes in changes: "pg.binary" when bytes may be relayed for every table, else text. Before stream().
+    virtual void set_stream_format(const std::string& format) = 0;
     // Starts the log where nothing was loaded (cdc tasks): `from` empty = now. Returns the true start.
     [[nodiscard]] virtual Result<Position> begin_capture(const Position& from, const std::vector<TableSchema>& tables,
                                                          std::stop_token stop) = 0;
     // Goes on with an existing capture; fails with data_loss when the log is gone.
-    [[nodiscard]] virtual Result<> resume_capture(const Position& applied,
-                                                  const std::vector<TableSchema>& tables) = 0;
+    // Returns up to where the source may already have forgotten its log (what was acknowledged).
+    [[nodiscard]] virtual Result<Position> resume_capture(const std::vector<TableSchema>& tables) = 0;
     // Runs until stopped or an error; reconnecting is the caller's work.
     [[nodiscard]] virtual Result<> stream(const Position& from, ChangeSink& sink, std::stop_token stop) = 0;
     [[nodiscard]] virtual Result<SourceHealth> health() = 0;
@@ -154,6 +160,14 @@ public:
                                                                               const std::vector<TableSchema>& known) = 0;
     // What the API shows as RecoveryCheckpoint's position after stream() has ended.
     [[nodiscard]] virtual Result<Position> recovery_position(const Position& applied) = 0;
+    // --- comparison, under the snapshot of `load` (begin_table_load or begin_load). Thread safe.
+    [[nodiscard]] virtual Result<TableDigest> digest(const LoadContext& load, const TableSchema& table,
+                                                     std::stop_token stop) = 0;
+    // Rows whose key hashes into `bucket` of `buckets`, ordered by key.
+    [[nodiscard]] virtual Result<std::vector<KeyDigest>> key_digests(const LoadContext& load, const TableSchema& table,
+                                                                     std::uint32_t bucket, std::uint32_t buckets,
+                                                                     std::stop_token stop) = 0;
+
     // Removes what the task made on the source (slot, publications). Idempotent.
     [[nodiscard]] virtual Result<> drop_capture() = 0;
 };

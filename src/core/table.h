@@ -28,6 +28,8 @@ struct ColumnSchema {
     std::string identity;          // "", "always", "by default"
     std::string collation;         // quoted and qualified; empty: the type's default
     bool generated_virtual = false;  // computed when read, not stored
+    // Rows older than the column hold this value without having been rewritten (a constant default at its creation).
+    std::optional<std::string> missing_value;
     friend bool operator==(const ColumnSchema&, const ColumnSchema&) = default;
 };
 
@@ -102,6 +104,7 @@ enum class RowIdentity : std::uint8_t {
 struct TableSchema {
     TableName name;
     std::uint64_t source_id = 0;  // the source's own number (PostgreSQL: relation oid of the root)
+    std::uint64_t storage_id = 0;  // changes when the rows are rewritten (PostgreSQL: relfilenode); 0: not known
     std::vector<ColumnSchema> columns;
     std::vector<std::string> primary_key;       // in key order; empty: none
     std::string primary_key_name;
@@ -122,6 +125,18 @@ struct TableSchema {
             if (c.name == column_name) return &c;
         return nullptr;
     }
+};
+
+// What a table holds, independent of the order of its rows. Both sides of one engine family compute it alike.
+struct TableDigest {
+    std::uint64_t rows = 0;
+    std::string hash;
+};
+
+// Digests of parts of a table, cut by a hash of the key, to find rows that differ.
+struct KeyDigest {
+    std::string key;   // as text
+    std::string hash;  // of the row
 };
 
 }  // namespace godwit

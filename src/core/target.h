@@ -101,6 +101,15 @@ struct TableApplied {
     ApplyCounts counts;
 };
 
+// A change of a table's shape, derived by the engine from two versions.
+struct SchemaChange {
+    enum class Kind : std::uint8_t { add_column, drop_column, rename_column, change_type, rename_table, drop_table } kind;
+    TableName table;
+    ColumnSchema column;   // add, change_type: the new one
+    std::string old_name;  // drop, rename
+    std::string new_name;  // rename
+};
+
 // Applies records inside one target transaction at a time. Use by one thread.
 // fast: statements of many rows, sent ahead of their answers; any row that does not meet exactly what the log says
 //       makes commit() fail with ErrorCode::conflict, nothing applied. The engine then replays the same records
@@ -114,6 +123,8 @@ public:
     [[nodiscard]] virtual Result<> begin(Mode mode) = 0;
     // insert, update, remove or truncate. The bytes may die when it returns.
     [[nodiscard]] virtual Result<> apply(const Record& record) = 0;
+    // Inside the open transaction, behind what was applied before it. Comparing first makes it idempotent.
+    [[nodiscard]] virtual Result<> change_schema(const SchemaChange& change) = 0;
     // Bytes that wait in memory; the engine commits or flushes before they grow too many.
     [[nodiscard]] virtual std::size_t buffered_bytes() const = 0;
     // The common position and the states of tables commit with the rows. Without `position` only the tables.
@@ -123,15 +134,6 @@ public:
     // since the last call; counts only what was committed
     [[nodiscard]] virtual std::vector<TableApplied> take_counts() = 0;
     [[nodiscard]] virtual std::vector<ApplyConflict> take_conflicts() = 0;
-};
-
-// A change of a table's shape, derived by the engine from two versions.
-struct SchemaChange {
-    enum class Kind : std::uint8_t { add_column, drop_column, rename_column, change_type, rename_table, drop_table } kind;
-    TableName table;
-    ColumnSchema column;   // add, change_type: the new one
-    std::string old_name;  // drop, rename
-    std::string new_name;  // rename
 };
 
 class Target {
@@ -161,11 +163,25 @@ public:
 
     // --- changes
     [[nodiscard]] virtual Result<std::unique_ptr<Applier>> open_applier(const ConflictPolicy& policy) = 0;
-    // In a transaction of its own, with the position reached before it. Comparing first makes it idempotent.
-    [[nodiscard]] virtual Result<> change_schema(const SchemaChange& change) = 0;
+
+    // --- comparison: a snapshot of the target, held until the object dies. Thread safe.
+    class Snapshot {
+    public:
+        virtual ~Snapshot() = default;
+        // `table` as the source has it
+        [[nodiscard]] virtual Result<TableDigest> digest(const TableSchema& table, std::stop_token stop) = 0;
+        [[nodiscard]] virtual Result<std::vector<KeyDigest>> key_digests(const TableSchema& table, std::uint32_t bucket,
+                                                                         std::uint32_t buckets,
+                                                                         std::stop_token stop) = 0;
+    };
+    [[nodiscard]] virtual Result<std::unique_ptr<Snapshot>> open_snapshot() = 0;
 
     // Secondary indexes, foreign keys, checks, defaults, identity (CreateSecondaryIndexes); sequences (SyncSequences).
     [[nodiscard]] virtual Result<std::vector<std::string>> create_secondary(const std::vector<TableSchema>& tables) = 0;
+    // Sets sequences and identities beyond the source's (SyncSequences, cutover). What could not be set, by name.
+    [[nodiscard]] virtual Result<std::vector<std::string>> sync_sequences(const std::vector<TableSchema>& tables) = 0;
+    // Removes the task's rows from the ledger (the task is deleted).
+    [[nodiscard]] virtual Result<> forget_task(const TaskIdentity& task) = 0;
 };
 
 }  // namespace godwit

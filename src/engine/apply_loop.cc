@@ -1,0 +1,589 @@
+#include "engine/apply_loop.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/failpoint.h"
+#include "engine/schema_changes.h"
+
+namespace godwit::engine {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr std::uint64_t kGroupChanges = 10000;     // source transactions join up to here while there is a backlog
+constexpr std::size_t kGroupBufferedBytes = 16U << 20;
+constexpr auto kSaveIdleEvery = 1s;
+constexpr auto kAskSourceEvery = 1s;
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------- groups
+
+Result<> ApplyLoop::open_group() {
+    if (group_open_) return {};
+    const bool careful = transaction_.order < careful_until_;
+    GW_CHECK(applier_->begin(careful ? Applier::Mode::careful : Applier::Mode::fast));
+    group_open_ = true;
+    return {};
+}
+
+Result<> ApplyLoop::commit_group() {
+    if (!group_open_) return {};
+    GW_CHECK(applier_->commit(pending_, {}));
+    group_open_ = false;
+    applied_ = pending_;
+    applied_order_ = pending_order_;
+    take_results();
+    const auto now_us = p_.progress.now_us();
+    p_.progress.update([&](TaskReport& r) {
+        r.transactions_applied += group_transactions_;
+        if (pending_time_us_ != 0) r.lag_ms = std::max<std::int64_t>(0, (now_us - pending_time_us_) / 1000);
+        r.applied_position = applied_->token;
+    });
+    group_changes_ = group_transactions_ = 0;
+    group_start_ = place_;
+    saved_at_ = std::chrono::steady_clock::now();
+    set_acknowledged();
+    return {};
+}
+
+void ApplyLoop::take_results() {
+    for (const auto& c : applier_->take_counts())
+        p_.progress.table(c.table, [&](TableReport& t) {
+            t.applied_inserts += c.counts.inserts;
+            t.applied_updates += c.counts.updates;
+            t.applied_deletes += c.counts.deletes;
+            t.applied_ddls += c.counts.ddls;
+        });
+    for (auto& [name, k] : seen_)
+        p_.progress.table(name, [&](TableReport& t) {
+            t.inserts += k.inserts;
+            t.updates += k.updates;
+            t.deletes += k.deletes;
+            t.ddls += k.ddls;
+        });
+    seen_.clear();
+    for (const auto& c : applier_->take_conflicts()) {
+        if (c.action == ConflictAction::suspend_table) {
+            p_.book.change(c.table, [&](TableEntry& e) {
+                e.state.phase = TablePhase::suspended;
+                e.state.reason = c.error;
+            });
+            p_.progress.table(c.table, [&](TableReport& t) {
+                t.state = "Table error";
+                t.detail = c.error;
+            });
+        }
+        if (c.action != ConflictAction::ignore)
+            p_.task_log.warning(Component::target_apply,
+                                fmt::format("table {}: {}; see awsdms_apply_exceptions", c.table.text(), c.error));
+    }
+}
+
+// The group is void on the target. Again from its first record, row by row where needed.
+Result<> ApplyLoop::recover_group(const Error& why) {
+    applier_->abort();
+    group_open_ = false;
+    // lost sessions, full disks, deadlocks are not the rows' fault
+    if (why.retry != Retry::never || why.code == ErrorCode::cancelled || why.code == ErrorCode::internal)
+        return std::unexpected(why);
+    const std::uint64_t until = std::max(transaction_.open ? transaction_.order + 1 : 0, pending_order_);
+    if (careful_until_ >= until) return std::unexpected(why);  // it failed in careful mode as well
+    p_.task_log.info(Component::target_apply,
+                     fmt::format("a group of changes is applied again row by row: {}", why.text()));
+    careful_until_ = until;
+    place_ = group_start_;
+    transaction_ = {};
+    pending_ = applied_;
+    pending_order_ = applied_order_;
+    group_changes_ = group_transactions_ = 0;
+    seen_.clear();
+    return {};
+}
+
+void ApplyLoop::set_acknowledged() {
+    // Changes of tables that still load exist nowhere else: the source keeps them.
+    const auto held = p_.book.held_from();
+    if (!held && applied_) p_.log.set_acknowledged(*applied_);
+    p_.log.passed(place_.chunk);
+    p_.log.release_before(std::min(held.value_or(group_start_.chunk), group_start_.chunk));
+}
+
+// ---------------------------------------------------------------------------------------------- records
+
+ApplyLoop::View& ApplyLoop::view(std::uint32_t id) {
+    auto it = views_.find(id);
+    if (it == views_.end()) {
+        View v;
+        v.relation = p_.log.relation(id);
+        it = views_.emplace(id, std::move(v)).first;
+        if (it->second.relation) {
+            const auto entry = p_.book.find(it->second.relation->name);
+            it->second.tracked = entry.has_value();
+            if (entry) {
+                it->second.apply = entry->state.phase == TablePhase::joined;
+                it->second.mark = entry->state.mark;
+                it->second.mark_open = !entry->state.mark.empty();
+            }
+        }
+    }
+    return it->second;
+}
+
+Result<> ApplyLoop::define(View& v) {
+    if (v.defined) return {};
+    auto entry = p_.book.find(v.relation->name);
+    if (!entry) return fail(ErrorCode::internal, "change of a table that is not in the book");
+    GW_CHECK(reshape(*entry, *v.relation));
+    GW_CHECK(applier_->define(*v.relation, entry->schema));
+    v.defined = true;
+    return {};
+}
+
+// The log describes the table otherwise than we know it: the target follows, in this very transaction.
+Result<> ApplyLoop::reshape(TableEntry& entry, const Relation& relation) {
+    if (same_shape(entry.schema, relation)) return {};
+    auto now = p_.source.describe(entry.schema.name);
+    if (!now && now.error().code != ErrorCode::not_found) return std::unexpected(now.error());
+    const auto plan = plan_changes(entry.schema, relation, now ? &*now : nullptr);
+    const TableName name = entry.schema.name;
+    if (plan.kind == ReshapePlan::Kind::none || !p_.settings.handle_altered) {
+        if (now) entry.schema = std::move(*now);
+    } else if (plan.kind == ReshapePlan::Kind::changes) {
+        GW_CHECK(open_group());
+        for (const auto& c : plan.changes) {
+            p_.task_log.info(Component::target_apply, fmt::format("table {}: {}", name.text(), describe(c)));
+            GW_CHECK(applier_->change_schema(c));
+        }
+        seen_[name].ddls += plan.changes.size();
+        entry.schema = plan.after;
+    } else {
+        // what cannot be replayed from the log is loaded anew, or waits for a person
+        GW_CHECK(p_.target.set_phase(name, TablePhase::suspended, plan.reason));
+        p_.progress.table(name, [&](TableReport& t) {
+            t.state = "Table error";
+            t.detail = plan.reason;
+        });
+        p_.task_log.error(Component::tables_manager, fmt::format("table {} is suspended: {}", name.text(), plan.reason));
+        p_.book.change(name, [&](TableEntry& e) {
+            e.state.phase = TablePhase::suspended;
+            e.state.reason = plan.reason;
+            e.reload = plan.kind == ReshapePlan::Kind::reload;
+        });
+        for (auto& [id, v] : views_)
+            if (v.relation && v.relation->name == name) v.apply = false;
+        return {};
+    }
+    p_.book.change(name, [&](TableEntry& e) { e.schema = entry.schema; });
+    return {};
+}
+
+Result<> ApplyLoop::record(const Record& r) {
+    switch (r.kind) {
+        case RecordKind::relation: return {};  // looked up when its first change comes
+        case RecordKind::begin:
+            transaction_ = {};
+            transaction_.open = true;
+            transaction_.order = r.order;
+            transaction_.commit_time_us = r.commit_time_us;
+            transaction_.done_before = r.order < applied_order_;
+            transaction_.begin = r;
+            transaction_.begin.list = {};
+            transaction_.begin.raw = {};
+            for (ByteReader in(r.list); !in.at_end();) transaction_.aborted.insert(in.le<std::uint32_t>());
+            return {};
+        case RecordKind::insert:
+        case RecordKind::update:
+        case RecordKind::remove: return change(r);
+        case RecordKind::truncate: return truncate(r);
+        case RecordKind::commit:
+            transaction_.open = false;
+            if (r.order > applied_order_) {
+                pending_ = Position{std::string(r.position)};
+                pending_order_ = r.order;
+                pending_time_us_ = r.commit_time_us;
+                ++group_transactions_;
+            }
+            return {};
+        case RecordKind::keepalive:
+            if (r.order > std::max(pending_order_, applied_order_)) {
+                pending_ = Position{std::string(r.position)};
+                pending_order_ = r.order;
+            }
+            return {};
+    }
+    return {};
+}
+
+Result<> ApplyLoop::change(const Record& r) {
+    if (transaction_.done_before) return {};
+    View& v = view(r.relation);
+    if (!v.apply) return {};
+    if (r.xid != 0 && transaction_.aborted.contains(r.xid)) return {};
+    if (v.mark_open) {
+        if (p_.source.contains(v.mark, transaction_.begin)) return {};
+        // the mark only matters for transactions that committed around it
+        v.mark_open = !p_.source.passed(v.mark, applied_.value_or(Position{}));
+    }
+    GW_CHECK(open_group());
+    GW_CHECK(define(v));
+    if (!v.apply) return {};  // its new shape suspended it
+    auto& k = seen_[v.relation->name];
+    if (r.kind == RecordKind::insert) ++k.inserts;
+    if (r.kind == RecordKind::update) ++k.updates;
+    if (r.kind == RecordKind::remove) ++k.deletes;
+    ++group_changes_;
+    return applier_->apply(r);
+}
+
+Result<> ApplyLoop::truncate(const Record& r) {
+    if (transaction_.done_before) return {};
+    if (r.xid != 0 && transaction_.aborted.contains(r.xid)) return {};
+    std::vector<std::uint32_t> relations;
+    for (ByteReader in(r.list); !in.at_end();) {
+        const auto id = in.le<std::uint32_t>();
+        View& v = view(id);
+        if (!v.apply || (v.mark_open && p_.source.contains(v.mark, transaction_.begin))) continue;
+        ++seen_[v.relation->name].ddls;
+        if (p_.settings.fail_on_truncation_ddl)
+            return fail(ErrorCode::failed_precondition, "table " + v.relation->name.text() +
+                                                            " was truncated at the source and "
+                                                            "ApplyErrorFailOnTruncationDdl is set");
+        if (!p_.settings.handle_truncated) continue;
+        GW_CHECK(open_group());
+        GW_CHECK(define(v));
+        if (v.apply) relations.push_back(id);
+    }
+    if (relations.empty()) return {};
+    ByteBuffer buffer;
+    RecordWriter(buffer).truncate(r.xid, r.flags, relations);
+    RecordReader reader(buffer.view());
+    Record mine;
+    if (!reader.next(mine)) return fail(ErrorCode::internal, "a truncate record cannot be read back");
+    ++group_changes_;
+    return applier_->apply(mine);
+}
+
+// ---------------------------------------------------------------------------------------------- catching up
+
+Result<> ApplyLoop::join_loaded() {
+    for (const auto& name : p_.book.in_phase(TablePhase::loaded)) GW_CHECK(catch_up(name));
+    // relations are judged anew: phases have changed
+    for (auto it = views_.begin(); it != views_.end();) {
+        View& v = it->second;
+        const auto entry = v.relation ? p_.book.find(v.relation->name) : std::nullopt;
+        const bool apply = entry && entry->state.phase == TablePhase::joined;
+        if (v.tracked != entry.has_value() || v.apply != apply) {
+            it = views_.erase(it);
+        } else {
+            ++it;
+        }
+    }
+    return {};
+}
+
+// Applies the changes of one loaded table that wait in the log before the main cursor's place.
+Result<> ApplyLoop::catch_up(const TableName& name) {
+    auto entry = p_.book.find(name);
+    if (!entry) return {};
+    std::uint64_t done = 0;
+    if (!entry->state.applied.empty()) done = GW_TRY(p_.source.order(entry->state.applied));
+    Transaction t;
+    bool open = false;
+    std::uint64_t changes = 0, order_end = 0, careful_until = 0;
+    Position reached = entry->state.applied;
+    Place at{entry->hold_from, 0}, start = at;
+    std::map<std::uint32_t, bool> mine, defined;
+    const auto commit = [&](TablePhase phase) -> Result<> {
+        TableState state = entry->state;
+        state.phase = phase;
+        state.applied = reached;
+        if (!open) GW_CHECK(applier_->begin(Applier::Mode::fast));
+        GW_CHECK(applier_->commit(std::nullopt, {state}));
+        open = false;
+        entry->state = state;
+        take_results();
+        changes = 0;
+        return {};
+    };
+    while (at.chunk < place_.chunk || (at.chunk == place_.chunk && at.offset < place_.offset)) {
+        const ChunkRef chunk = GW_TRY(p_.log.read(at.chunk, 0ms, {}));
+        if (!chunk) return fail(ErrorCode::internal, "the log is shorter than its reader");
+        RecordReader reader(chunk->data.view());
+        reader.seek(at.offset);
+        Record r;
+        Result<> outcome;
+        while (outcome && (at.chunk < place_.chunk || reader.position() < place_.offset) && reader.next(r)) {
+            at.offset = reader.position();
+            if (r.kind == RecordKind::begin) {
+                t = {};
+                t.order = r.order;
+                t.begin = r;
+                t.begin.list = t.begin.raw = {};
+                t.done_before = r.order < done || p_.source.contains(entry->state.mark, t.begin);
+                for (ByteReader in(r.list); !in.at_end();) t.aborted.insert(in.le<std::uint32_t>());
+            } else if (r.kind == RecordKind::commit || r.kind == RecordKind::keepalive) {
+                if (r.order > order_end) {
+                    order_end = r.order;
+                    reached.token = std::string(r.position);
+                }
+                if (open && changes >= kGroupChanges) {
+                    outcome = commit(TablePhase::loaded);
+                    if (outcome) start = at;
+                }
+            } else if (r.kind == RecordKind::insert || r.kind == RecordKind::update || r.kind == RecordKind::remove) {
+                const auto known = mine.find(r.relation);
+                if (known == mine.end()) {
+                    const auto relation = p_.log.relation(r.relation);
+                    mine[r.relation] = relation && relation->name == name;
+                }
+                if (!mine[r.relation] || t.done_before || (r.xid != 0 && t.aborted.contains(r.xid))) continue;
+                if (!open) {
+                    outcome = applier_->begin(t.order < careful_until ? Applier::Mode::careful : Applier::Mode::fast);
+                    open = true;
+                }
+                if (outcome && !defined[r.relation]) {
+                    group_open_ = true;  // a change of shape joins this transaction
+                    const auto relation = p_.log.relation(r.relation);
+                    outcome = reshape(*entry, *relation);
+                    if (outcome) outcome = applier_->define(*relation, entry->schema);
+                    group_open_ = false;
+                    defined[r.relation] = true;
+                }
+                if (outcome) outcome = applier_->apply(r);
+                ++changes;
+                auto& k = seen_[name];
+                if (r.kind == RecordKind::insert) ++k.inserts;
+                if (r.kind == RecordKind::update) ++k.updates;
+                if (r.kind == RecordKind::remove) ++k.deletes;
+            } else if (r.kind == RecordKind::truncate && !t.done_before && p_.settings.handle_truncated) {
+                for (ByteReader in(r.list); !in.at_end();) {
+                    const auto id = in.le<std::uint32_t>();
+                    const auto relation = p_.log.relation(id);
+                    if (!relation || relation->name != name || (r.xid != 0 && t.aborted.contains(r.xid))) continue;
+                    if (!open) outcome = applier_->begin(Applier::Mode::fast);
+                    open = true;
+                    if (outcome) outcome = applier_->define(*relation, entry->schema);
+                    ByteBuffer buffer;
+                    RecordWriter(buffer).truncate(r.xid, r.flags, {id});
+                    RecordReader again(buffer.view());
+                    Record only;
+                    if (outcome && again.next(only)) outcome = applier_->apply(only);
+                    ++changes;
+                    ++seen_[name].ddls;
+                }
+            }
+        }
+        if (reader.failed()) return fail(ErrorCode::data_loss, "a chunk of the change log is damaged");
+        const bool last = at.chunk == place_.chunk;
+        if (outcome && !last) {
+            ++at.chunk;
+            at.offset = 0;
+        }
+        if (outcome && last && open) outcome = commit(TablePhase::loaded);
+        if (!outcome) {
+            applier_->abort();
+            open = false;
+            if (outcome.error().retry != Retry::never || careful_until > t.order) return outcome;
+            careful_until = t.order + 1;
+            at = start;
+            changes = 0;
+            seen_.clear();
+            defined.clear();
+            continue;
+        }
+        if (last) break;
+    }
+    // what came before the main cursor's place is in: from here on the table goes with the others
+    GW_CHECK(commit(TablePhase::joined));
+    p_.book.change(name, [&](TableEntry& e) {
+        e.state.phase = TablePhase::joined;
+        e.schema = entry->schema;
+    });
+    p_.task_log.info(Component::target_apply, fmt::format("table {} has caught up", name.text()));
+    set_acknowledged();
+    return {};
+}
+
+// ---------------------------------------------------------------------------------------------- idle
+
+Result<> ApplyLoop::save_idle_position() {
+    if (!pending_ || pending_order_ <= applied_order_) return {};
+    GW_CHECK(applier_->begin(Applier::Mode::fast));
+    if (auto saved = applier_->commit(pending_, {}); !saved) return saved;
+    applied_ = pending_;
+    applied_order_ = pending_order_;
+    group_start_ = place_;
+    take_results();
+    p_.progress.update([&](TaskReport& r) { r.applied_position = applied_->token; });
+    set_acknowledged();
+    return {};
+}
+
+// At a boundary with nothing to read: is it time to stop?
+Result<bool> ApplyLoop::idle_stop() {
+    const std::int64_t now_us = p_.progress.now_us();
+    if (stop_rule_.server_time_us && now_us > *stop_rule_.server_time_us) {
+        stopping_ = StopCause::server_time;
+        return true;
+    }
+    const bool all_joined = p_.book.count(TablePhase::waiting) + p_.book.count(TablePhase::loading) +
+                                p_.book.count(TablePhase::loaded) == 0;
+    const bool all_loaded = p_.book.count(TablePhase::waiting) + p_.book.count(TablePhase::loading) == 0;
+    if (stop_rule_.after_load && all_loaded) {
+        stopping_ = StopCause::after_load;
+        return true;
+    }
+    if (stop_rule_.after_cached_changes && all_joined && !cut_) {
+        const auto health = GW_TRY(p_.source.health());
+        cut_ = GW_TRY(p_.source.order(health.log_end));
+    }
+    if (cut_ && std::max(applied_order_, pending_order_) >= *cut_) {
+        stopping_ = StopCause::cached_changes;
+        return true;
+    }
+    if (stop_rule_.commit_time_us && now_us > *stop_rule_.commit_time_us && !idle_end_ &&
+        std::chrono::steady_clock::now() - asked_at_ > kAskSourceEvery) {
+        asked_at_ = std::chrono::steady_clock::now();
+        const auto health = GW_TRY(p_.source.health());
+        if (health.clock_us > *stop_rule_.commit_time_us + 1'000'000)
+            idle_end_ = GW_TRY(p_.source.order(health.log_end));
+    }
+    if (idle_end_ && std::max(applied_order_, pending_order_) >= *idle_end_) {
+        stopping_ = StopCause::commit_time;
+        return true;
+    }
+    return false;
+}
+
+Result<> ApplyLoop::wait_paused(std::stop_token stop) {
+    GW_CHECK(save_idle_position());
+    paused_ = true;
+    while (pause_order_ != kNoPause && !stop.stop_requested()) p_.clock.sleep(2ms, stop);
+    paused_ = false;
+    return {};
+}
+
+bool ApplyLoop::attention(std::stop_token stop) const {
+    return stop.stop_requested() ||
+           (p_.book.version() != book_version_ && p_.book.count(TablePhase::loaded) != 0);
+}
+
+// ---------------------------------------------------------------------------------------------- the loop
+
+Result<StopCause> ApplyLoop::run(std::stop_token stop) {
+    applier_ = GW_TRY(p_.target.open_applier(p_.settings.conflicts));
+    if (applied_) applied_order_ = GW_TRY(p_.source.order(*applied_));
+    pending_ = applied_;
+    pending_order_ = applied_order_;
+    place_ = group_start_ = {};
+    while (true) {
+        if (boundary()) {
+            if (p_.book.version() != book_version_ && !stop_rule_.after_load) {
+                book_version_ = p_.book.version();
+                GW_CHECK(join_loaded());
+                book_version_ = p_.book.version();
+            }
+            if (stop.stop_requested()) {
+                GW_CHECK(save_idle_position());
+                return StopCause::asked;
+            }
+            if (std::max(applied_order_, pending_order_) >= pause_order_) GW_CHECK(wait_paused(stop));
+        }
+        const bool wait = !group_open_ || transaction_.open;
+        ChunkRef chunk = GW_TRY(p_.log.read(place_.chunk, wait ? 50ms : 0ms, stop));
+        if (!chunk) {
+            if (transaction_.open) {
+                if (p_.log.closed()) {
+                    applier_->abort();
+                    if (auto e = p_.log.error()) return std::unexpected(std::move(*e));
+                    return StopCause::asked;  // the rest of the transaction comes again
+                }
+                if (stop.stop_requested()) {  // its end may be far away: give it back
+                    applier_->abort();
+                    group_open_ = false;
+                    transaction_ = {};
+                    pending_ = applied_;
+                    pending_order_ = applied_order_;
+                    return StopCause::asked;
+                }
+                continue;
+            }
+            if (group_open_) {
+                if (auto done = commit_group(); !done) GW_CHECK(recover_group(done.error()));
+                continue;
+            }
+            if (p_.log.closed()) {
+                if (auto e = p_.log.error()) return std::unexpected(std::move(*e));
+                GW_CHECK(save_idle_position());
+                return StopCause::asked;
+            }
+            if (std::chrono::steady_clock::now() - saved_at_ >= kSaveIdleEvery) {
+                saved_at_ = std::chrono::steady_clock::now();
+                GW_CHECK(save_idle_position());
+            }
+            if (GW_TRY(idle_stop())) {
+                GW_CHECK(save_idle_position());
+                return *stopping_;
+            }
+            continue;
+        }
+        RecordReader reader(chunk->data.view());
+        reader.seek(place_.offset);
+        Record r;
+        bool rewound = false;
+        while (reader.next(r)) {
+            if (r.kind == RecordKind::begin && r.order >= pause_order_) {
+                if (auto done = commit_group(); !done) {
+                    GW_CHECK(recover_group(done.error()));
+                    rewound = true;
+                    break;
+                }
+                GW_CHECK(wait_paused(stop));
+            }
+            // never beyond a stop position
+            if (r.kind == RecordKind::begin && r.order >= applied_order_ &&
+                ((stop_rule_.commit_time_us && r.commit_time_us > *stop_rule_.commit_time_us) ||
+                 (cut_ && r.order >= *cut_))) {
+                stopping_ = cut_ && r.order >= *cut_ ? StopCause::cached_changes : StopCause::commit_time;
+                if (auto done = commit_group(); !done) {
+                    GW_CHECK(recover_group(done.error()));
+                    rewound = true;
+                    break;
+                }
+                GW_CHECK(save_idle_position());
+                return *stopping_;
+            }
+            place_.offset = reader.position();
+            auto outcome = record(r);
+            if (outcome && r.kind == RecordKind::commit && group_open_ &&
+                (group_changes_ >= kGroupChanges || applier_->buffered_bytes() > kGroupBufferedBytes))
+                outcome = commit_group();
+            if (!outcome) {
+                GW_CHECK(recover_group(outcome.error()));
+                rewound = true;
+                break;
+            }
+            // something waits for a boundary: a loaded table, a pause, a stop
+            if (r.kind == RecordKind::commit && attention(stop)) {
+                if (auto done = commit_group(); !done) {
+                    GW_CHECK(recover_group(done.error()));
+                    rewound = true;
+                }
+                break;
+            }
+        }
+        if (rewound) continue;
+        if (reader.failed()) return fail(ErrorCode::data_loss, "a chunk of the change log is damaged");
+        if (place_.offset == chunk->data.size()) {
+            ++place_.chunk;
+            place_.offset = 0;
+            if (boundary()) group_start_ = place_;
+            p_.log.passed(place_.chunk);
+            if (boundary()) set_acknowledged();
+        }
+    }
+}
+
+}  // namespace godwit::engine

@@ -1,0 +1,134 @@
+#pragma once
+// Takes transactions from the change log in commit order and applies them to the target, grouped only while there is
+// a backlog. Tables that are still loading are passed over; when one is loaded it catches up from where its changes
+// wait in the log and joins the common position.
+//
+// Invariants:
+//  * the common position, the states of tables and their rows commit in one target transaction;
+//  * a group ends at a source commit, never inside a transaction;
+//  * a group that fails is applied again from its first record, row by row where needed.
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/source.h"
+#include "core/target.h"
+#include "engine/change_log.h"
+#include "engine/progress.h"
+#include "engine/table_book.h"
+#include "mapping/settings.h"
+
+namespace godwit::engine {
+
+// Where to stop by itself. Orders are the source's (Source::order).
+struct StopRule {
+    std::optional<std::int64_t> commit_time_us;     // never apply a transaction that committed after it
+    std::optional<std::int64_t> server_time_us;     // our own clock
+    bool after_load = false;                        // StopTaskCachedChangesNotApplied
+    bool after_cached_changes = false;              // StopTaskCachedChangesApplied
+};
+
+enum class StopCause : std::uint8_t { asked, after_load, cached_changes, commit_time, server_time };
+
+class ApplyLoop {
+public:
+    struct Parts {
+        Source& source;
+        Target& target;
+        ChangeLog& log;
+        TableBook& book;
+        Progress& progress;
+        const mapping::Settings& settings;
+        Clock& clock;
+        Log& task_log;
+    };
+    ApplyLoop(Parts parts, std::optional<Position> applied, StopRule stop)
+        : p_(parts), applied_(std::move(applied)), stop_rule_(stop) {}
+
+    // Runs until stopped, a stop rule, or an error. Everything before the returned cause is durable on the target.
+    [[nodiscard]] Result<StopCause> run(std::stop_token stop);
+    [[nodiscard]] const std::optional<Position>& applied() const { return applied_; }
+
+    // Pauses before the first transaction whose order is at least `order`, after all earlier ones (for comparisons).
+    // Thread safe.
+    void pause_at(std::uint64_t order) { pause_order_ = order; }
+    void unpause() { pause_order_ = kNoPause; }
+    [[nodiscard]] bool paused() const { return paused_; }
+
+private:
+    struct Transaction {
+        bool open = false;
+        bool done_before = false;  // at or below the common position already
+        std::uint64_t order = 0;
+        std::int64_t commit_time_us = 0;
+        Record begin;              // without its list
+        std::set<std::uint32_t> aborted;
+    };
+    // A relation of the log, judged for the main cursor.
+    struct View {
+        std::shared_ptr<const Relation> relation;
+        bool tracked = false;
+        bool apply = false;          // joined
+        bool defined = false;        // the applier knows it
+        bool mark_open = false;      // transactions may still be contained in the snapshot
+        SnapshotMark mark;
+    };
+    struct Place {
+        std::uint64_t chunk = 1;
+        std::size_t offset = 0;
+    };
+
+    Result<> open_group();
+    Result<> commit_group();
+    Result<> recover_group(const Error& why);
+    Result<> record(const Record& r);
+    Result<> change(const Record& r);
+    Result<> truncate(const Record& r);
+    Result<> new_relation(const Record& r);
+    Result<> reshape(TableEntry& entry, const Relation& relation);
+    View& view(std::uint32_t relation);
+    Result<> define(View& v);
+    Result<> catch_up(const TableName& name);
+    Result<> join_loaded();
+    Result<bool> idle_stop();
+    Result<> save_idle_position();
+    Result<> wait_paused(std::stop_token stop);
+    void set_acknowledged();
+    void take_results();
+    [[nodiscard]] bool attention(std::stop_token stop) const;
+    [[nodiscard]] bool boundary() const { return !transaction_.open && !group_open_; }
+
+    Parts p_;
+    std::unique_ptr<Applier> applier_;
+    std::optional<Position> applied_;
+    std::uint64_t applied_order_ = 0;
+    std::optional<Position> pending_;     // of the newest whole transaction or keepalive seen
+    std::uint64_t pending_order_ = 0;
+    std::int64_t pending_time_us_ = 0;
+    StopRule stop_rule_;
+    std::optional<std::uint64_t> cut_;    // cached changes end here
+    std::optional<std::uint64_t> idle_end_;  // idle source: everything up to here must be seen
+    std::optional<StopCause> stopping_;
+    Transaction transaction_;
+    Place place_, group_start_;
+    bool group_open_ = false;
+    std::uint64_t group_changes_ = 0, group_transactions_ = 0;
+    std::uint64_t careful_until_ = 0;     // order; groups that begin below are applied carefully
+    std::map<std::uint32_t, View> views_;
+    std::map<TableName, ApplyCounts> seen_;
+    std::uint64_t book_version_ = 0;
+    std::chrono::steady_clock::time_point saved_at_{}, asked_at_{};
+    static constexpr std::uint64_t kNoPause = ~0ULL;
+    std::atomic<std::uint64_t> pause_order_ = kNoPause;
+    std::atomic<bool> paused_ = false;
+};
+
+}  // namespace godwit::engine

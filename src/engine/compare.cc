@@ -1,0 +1,95 @@
+#include "engine/compare.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <thread>
+
+#include "engine/task.h"
+
+namespace godwit::engine {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr std::size_t kKeysMax = 100;
+constexpr std::uint64_t kRowsPerBucket = 200'000;
+
+Result<std::vector<std::string>> differing(Source& source, Target::Snapshot& target, const LoadContext& at,
+                                           const TableSchema& table, std::uint64_t rows, std::stop_token stop) {
+    std::vector<std::string> keys;
+    const auto buckets = static_cast<std::uint32_t>(rows / kRowsPerBucket + 1);
+    for (std::uint32_t b = 0; b < buckets && keys.size() < kKeysMax; ++b) {
+        std::map<std::string, std::pair<std::string, std::string>> seen;
+        for (auto& k : GW_TRY(source.key_digests(at, table, b, buckets, stop))) seen[k.key].first = k.hash;
+        for (auto& k : GW_TRY(target.key_digests(table, b, buckets, stop))) seen[k.key].second = k.hash;
+        for (const auto& [key, hashes] : seen) {
+            if (hashes.first == hashes.second) continue;
+            const char* how = hashes.second.empty() ? "missing on the target"
+                              : hashes.first.empty() ? "only on the target"
+                                                     : "different";
+            keys.push_back(key + " " + how);
+            if (keys.size() >= kKeysMax) break;
+        }
+    }
+    return keys;
+}
+
+}  // namespace
+
+Result<Comparison> compare(Task& task, Source& source, Target& target, Clock& clock, std::stop_token stop) {
+    Comparison result;
+    const auto tables = task.joined_tables();
+    if (tables.empty()) return fail(ErrorCode::failed_precondition, "no table is loaded yet");
+    LoadContext at = GW_TRY(source.begin_table_load(tables.front(), false, 600, stop));
+    std::unique_ptr<Target::Snapshot> there;
+    if (task.applies()) {
+        // the source's snapshot holds exactly the transactions before its mark: apply stops there
+        const auto order = GW_TRY(source.order(at.start));
+        if (auto paused = task.pause_apply_at(order, 10min); !paused) {
+            source.end_load(at);
+            return std::unexpected(paused.error());
+        }
+        auto snapshot = target.open_snapshot();
+        task.resume_apply();
+        if (!snapshot) {
+            source.end_load(at);
+            return std::unexpected(snapshot.error());
+        }
+        there = std::move(*snapshot);
+    } else {
+        there = GW_TRY(target.open_snapshot());
+    }
+    (void)clock;
+    result.position = at.start.token;
+    result.equal = true;
+    for (const auto& table : tables) {
+        TableComparison c;
+        c.table = table.name;
+        Result<TableDigest> mine = fail(ErrorCode::internal, "not read");
+        {
+            const std::jthread reading([&] { mine = source.digest(at, table, stop); });
+            auto theirs = there->digest(table, stop);
+            if (theirs)
+                c.target = *theirs;
+            else
+                c.error = theirs.error().text();
+        }
+        if (mine)
+            c.source = *mine;
+        else
+            c.error = mine.error().text();
+        c.equal = c.error.empty() && c.source.rows == c.target.rows && c.source.hash == c.target.hash;
+        if (!c.equal && c.error.empty()) {
+            if (auto keys = differing(source, *there, at, table, std::max(c.source.rows, c.target.rows), stop))
+                c.differing_keys = std::move(*keys);
+            else
+                c.error = keys.error().text();
+        }
+        result.equal = result.equal && c.equal;
+        result.tables.push_back(std::move(c));
+    }
+    source.end_load(at);
+    return result;
+}
+
+}  // namespace godwit::engine

@@ -1,0 +1,35 @@
+#pragma once
+// Are both sides equal? Count and content hash of every joined table, read at one and the same point of the source's
+// log, also while both sides are written to: a snapshot of the source names that point, apply pauses exactly there
+// until the target's snapshot is taken, and goes on while the tables are read.
+
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "core/source.h"
+#include "core/target.h"
+
+namespace godwit::engine {
+
+class Task;
+
+struct TableComparison {
+    TableName table;
+    bool equal = false;
+    TableDigest source, target;
+    std::vector<std::string> differing_keys;  // at most 100
+    std::string error;
+};
+
+struct Comparison {
+    bool equal = false;
+    std::string position;
+    std::vector<TableComparison> tables;
+};
+
+[[nodiscard]] Result<Comparison> compare(Task& task, Source& source, Target& target, Clock& clock,
+                                         std::stop_token stop);
+
+}  // namespace godwit::engine

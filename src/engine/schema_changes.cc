@@ -1,0 +1,127 @@
+#include "engine/schema_changes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace godwit::engine {
+namespace {
+
+std::vector<const ColumnSchema*> written(const TableSchema& t) {
+    std::vector<const ColumnSchema*> out;
+    for (const auto& c : t.columns)
+        if (!c.generated) out.push_back(&c);
+    return out;
+}
+
+std::vector<const RelationColumn*> written(const TableSchema& t, const Relation& r) {
+    std::vector<const RelationColumn*> out;
+    for (const auto& c : r.columns)
+        if (const auto* known = t.column(c.name); known == nullptr || !known->generated) out.push_back(&c);
+    return out;
+}
+
+}  // namespace
+
+bool same_shape(const TableSchema& known, const Relation& relation) {
+    const auto a = written(known);
+    const auto b = written(known, relation);
+    if (a.size() != b.size()) return false;
+    for (const auto* column : b) {
+        const auto* mine = known.column(column->name);
+        if (mine == nullptr || (column->type_id != 0 && mine->type_id != column->type_id) ||
+            (column->type_id != 0 && mine->type_modifier != column->type_modifier))
+            return false;
+    }
+    return true;
+}
+
+ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, const TableSchema* now) {
+    ReshapePlan plan;
+    if (same_shape(known, relation)) return plan;
+    if (now == nullptr || !same_shape(*now, relation)) {
+        plan.kind = ReshapePlan::Kind::reload;
+        plan.reason = now == nullptr
+                          ? fmt::format("table {} was altered and then dropped at the source", known.name.text())
+                          : fmt::format("table {} was altered more than once before its changes were read; its columns "
+                                        "cannot be told apart: it is loaded anew",
+                                        known.name.text());
+        if (now == nullptr) plan.kind = ReshapePlan::Kind::undecided;
+        return plan;
+    }
+    // The catalogue stands where the log stands: columns are the same when their numbers are.
+    std::map<std::int32_t, const ColumnSchema*> before, after;
+    for (const auto* c : written(known)) before[c->number] = c;
+    for (const auto* c : written(*now)) after[c->number] = c;
+    // drops and renames first, so that names are free again
+    for (const auto& [number, c] : before)
+        if (!after.contains(number))
+            plan.changes.push_back({SchemaChange::Kind::drop_column, known.name, *c, c->name, {}});
+    std::vector<SchemaChange> renames;
+    for (const auto& [number, c] : after) {
+        const auto it = before.find(number);
+        if (it == before.end() || it->second->name == c->name) continue;
+        renames.push_back({SchemaChange::Kind::rename_column, known.name, *c, it->second->name, c->name});
+    }
+    // swapped names pass through a third
+    for (std::size_t i = 0; i < renames.size(); ++i) {
+        const bool taken = std::ranges::any_of(renames, [&](const SchemaChange& other) {
+            return other.old_name == renames[i].new_name && other.column.number != renames[i].column.number;
+        });
+        if (!taken) continue;
+        const std::string aside = fmt::format("gw_rename_{}", renames[i].column.number);
+        plan.changes.push_back({SchemaChange::Kind::rename_column, known.name, renames[i].column, renames[i].old_name, aside});
+        renames[i].old_name = aside;
+    }
+    plan.changes.insert(plan.changes.end(), renames.begin(), renames.end());
+    for (const auto& [number, c] : after) {
+        const auto it = before.find(number);
+        if (it == before.end()) {
+            plan.changes.push_back({SchemaChange::Kind::add_column, known.name, *c, {}, {}});
+        } else if (it->second->type_id != c->type_id || it->second->type_modifier != c->type_modifier) {
+            if (it->second->type_id != c->type_id || known.source_id != now->source_id ||
+                known.storage_id != now->storage_id) {
+                plan.kind = ReshapePlan::Kind::reload;
+                plan.reason = fmt::format("column {} of table {} changed its type, which rewrote the rows without a "
+                                          "trace in the log: it is loaded anew",
+                                          c->name, known.name.text());
+                return plan;
+            }
+            plan.changes.push_back({SchemaChange::Kind::change_type, known.name, *c, c->name, {}});
+        }
+    }
+    if (known.storage_id != now->storage_id && !plan.changes.empty()) {
+        const bool only_adds_constant = std::ranges::none_of(plan.changes, [](const SchemaChange& c) {
+            return c.kind == SchemaChange::Kind::change_type;
+        });
+        const bool volatile_default = std::ranges::any_of(plan.changes, [](const SchemaChange& c) {
+            return c.kind == SchemaChange::Kind::add_column && !c.column.default_expression.empty() &&
+                   !c.column.missing_value;
+        });
+        if (volatile_default || !only_adds_constant) {
+            plan.kind = ReshapePlan::Kind::reload;
+            plan.reason = fmt::format("an ALTER rewrote the rows of table {} without a trace in the log: it is loaded "
+                                      "anew",
+                                      known.name.text());
+            return plan;
+        }
+    }
+    plan.kind = ReshapePlan::Kind::changes;
+    plan.after = *now;
+    return plan;
+}
+
+std::string describe(const SchemaChange& c) {
+    switch (c.kind) {
+        case SchemaChange::Kind::add_column: return "ADD COLUMN " + c.column.name;
+        case SchemaChange::Kind::drop_column: return "DROP COLUMN " + c.old_name;
+        case SchemaChange::Kind::rename_column: return "RENAME COLUMN " + c.old_name + " TO " + c.new_name;
+        case SchemaChange::Kind::change_type: return "ALTER COLUMN " + c.column.name + " TYPE " + c.column.native_type;
+        case SchemaChange::Kind::rename_table: return "RENAME TO " + c.new_name;
+        case SchemaChange::Kind::drop_table: return "DROP TABLE";
+    }
+    return "";
+}
+
+}  // namespace godwit::engine

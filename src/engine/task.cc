@@ -1,0 +1,632 @@
+#include "engine/task.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "base/failpoint.h"
+#include "mapping/tables.h"
+
+namespace godwit::engine {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr int kLoadTriesMax = 4;          // of one table whose shape keeps changing
+constexpr auto kHealthEvery = 1s;
+constexpr auto kCatalogueEvery = 5s;
+constexpr std::uint64_t kGuardDefaultMb = 1024;
+
+// "server_time:2018-02-09T12:12:12" -> since 1970; nothing when it is neither form
+std::optional<std::int64_t> stop_time_us(const std::string& text, std::string_view kind) {
+    if (!text.starts_with(kind)) return {};
+    std::string t = text.substr(kind.size());
+    t.erase(0, t.find_first_not_of(" :"));
+    std::tm tm{};
+    if (::strptime(t.c_str(), "%Y-%m-%dT%H:%M:%S", &tm) == nullptr) return {};
+    return static_cast<std::int64_t>(::timegm(&tm)) * 1'000'000;
+}
+
+}  // namespace
+
+Task::Task(TaskSpec spec, TaskContext context, Source& source, Target& target, Progress& progress)
+    : spec_(std::move(spec)), context_(std::move(context)), source_(source), target_(target), progress_(progress) {}
+
+Task::~Task() {
+    inner_stop_.request_stop();
+    if (log_) log_->close({});
+}
+
+void Task::run(std::stop_token stop) {
+    auto reason = run_steps(stop);
+    inner_stop_.request_stop();
+    if (log_) log_->close({});
+    reload_wanted_.notify_all();
+    for (auto* thread : {&load_thread_, &stream_thread_, &watch_thread_})
+        if (thread->joinable()) thread->join();
+    running_ = false;
+    // RecoveryCheckpoint is read when nobody reads the slot any more
+    if (captures() && (reason || reason.error().code != ErrorCode::permission_denied)) {
+        const auto applied = apply_ && apply_->applied() ? *apply_->applied() : ledger_.applied.value_or(Position{});
+        if (auto position = source_.recovery_position(applied); position && !position->empty())
+            progress_.update([&](TaskReport& r) { r.checkpoint = checkpoint(*position); });
+    }
+    progress_.update([&](TaskReport& r) {
+        r.stop_us = progress_.now_us();
+        for (auto& t : r.tables)
+            if (t.state == "Full load" || t.state == "Table is being reloaded")
+                t.state = reason ? "Table cancelled" : "Table error";
+    });
+    if (reason) {
+        progress_.event("state change", "Replication task has stopped. Stop Reason " + *reason);
+        context_.log->info(Component::task_manager, "the task has stopped: " + *reason);
+        progress_.update([&](TaskReport& r) {
+            r.stop_reason = *reason;
+            r.last_error.clear();
+            r.state = TaskState::stopped;
+        });
+        return;
+    }
+    const Error& e = reason.error();
+    context_.log->error(Component::task_manager, "Task '" + spec_.id + "' encountered a fatal error: " + e.text());
+    progress_.update([&](TaskReport& r) {
+        r.last_error = e.text();
+        r.recoverable = e.retry != Retry::never;
+        r.stop_reason = r.recoverable ? "RECOVERABLE_ERROR" : "FATAL_ERROR";
+        r.state = TaskState::failed;
+    });
+}
+
+std::string Task::checkpoint(const Position& position) {
+    const auto count = progress_.snapshot().transactions_applied;
+    return fmt::format("checkpoint:V1#{}#{}#0#0#*#0#0", count + 1, position.token);
+}
+
+Result<std::string> Task::run_steps(std::stop_token stop) {
+    settings_ = GW_TRY(mapping::read_settings(spec_.settings));
+    selection_ = GW_TRY(mapping::compile_selection(spec_.table_mappings));
+    source_traits_ = GW_TRY(source_.open(captures()));
+    GW_TRY(target_.open());
+    auto tables = GW_TRY(source_.tables(*selection_));
+    if (captures())
+        std::erase_if(tables, [&](const TableSchema& t) {
+            if (!t.is_view) return false;
+            context_.log->warning(Component::tables_manager,
+                                  "view " + t.name.text() + " is left out: views are loaded by full-load tasks only");
+            return true;
+        });
+    if (tables.empty() && settings_.fail_on_no_tables)
+        return fail(ErrorCode::not_found,
+                    "No tables were found at task initialization. Either the selected table(s) or schemas(s) no longer "
+                    "exist or no match was found for the table selection pattern(s)");
+    const TaskIdentity identity{spec_.id, settings_.control_schema, settings_.target_schema};
+    ledger_ = GW_TRY(target_.take_over(identity, source_traits_));
+    const bool fresh = spec_.start == StartType::fresh || spec_.start == StartType::reload;
+    if (!fresh && !ledger_.source_system_id.empty() && !source_traits_.system_id.empty() &&
+        ledger_.source_system_id != source_traits_.system_id)
+        return fail(ErrorCode::data_loss,
+                    "the source is another database system than the one this task has loaded from; start it with "
+                    "reload-target");
+    if (fresh) {
+        GW_CHECK(target_.reset());
+        ledger_.tables.clear();
+        ledger_.applied.reset();
+        progress_.update([&](TaskReport& r) {
+            r.tables.clear();
+            r.fresh_start_us = r.start_us = progress_.now_us();
+            r.full_load_start_us = r.full_load_finish_us = 0;
+            r.checkpoint.clear();
+            r.transactions_applied = 0;
+        });
+        std::error_code ignored;
+        std::filesystem::remove_all(std::filesystem::path(context_.task_folder) / "spool", ignored);
+    } else {
+        progress_.update([&](TaskReport& r) { r.start_us = progress_.now_us(); });
+    }
+    const bool loads = spec_.type != MigrationType::cdc;
+    for (auto& schema : tables) {
+        TableEntry entry;
+        entry.schema = schema;
+        entry.state.name = schema.name;
+        for (const auto& known : ledger_.tables)
+            if (known.name == schema.name) entry.state = known;
+        if (!loads && entry.state.phase != TablePhase::suspended) entry.state.phase = TablePhase::joined;
+        book_.put(std::move(entry));
+    }
+    show_tables();
+
+    ChangeLogOptions options;
+    options.folder = std::filesystem::path(context_.task_folder) / "spool";
+    options.memory_bytes_max = std::clamp<std::size_t>(spec_.memory_bytes_max / 8, 8U << 20, 64U << 20);
+    options.spool_bytes_max = static_cast<std::uint64_t>(spec_.source.number("spoolmb", 65536)) << 20;
+    options.log = context_.log;
+    log_ = std::make_unique<ChangeLog>(options);
+
+    progress_.update([&](TaskReport& r) { r.phase = loads ? "full load" : "change processing"; });
+    running_ = true;
+    if (!captures()) {
+        progress_.update([&](TaskReport& r) {
+            r.state = TaskState::running;
+            if (r.full_load_start_us == 0) r.full_load_start_us = progress_.now_us();
+        });
+        GW_CHECK(load_initial(stop));
+        if (initial_) source_.end_load(*initial_);
+        if (!book_.in_phase(TablePhase::suspended).empty() && book_.count(TablePhase::joined) == 0 && book_.size() != 0)
+            return fail(ErrorCode::failed_precondition, "no table could be loaded; see the tables' errors");
+        progress_.update([&](TaskReport& r) { r.full_load_finish_us = progress_.now_us(); });
+        GW_TRY(target_.create_secondary(tables));
+        return std::string("FULL_LOAD_ONLY_FINISHED");
+    }
+
+    // --- changes
+    std::optional<Position> applied = ledger_.applied;
+    const bool unfinished = loads && (book_.count(TablePhase::waiting) + book_.count(TablePhase::loading) != 0);
+    Position from;
+    if (!fresh || spec_.type == MigrationType::cdc) {
+        if (spec_.type == MigrationType::cdc && (fresh || !applied)) {
+            Position wanted;
+            if (!spec_.cdc_start.empty()) wanted = GW_TRY(source_.parse_position(spec_.cdc_start));
+            from = GW_TRY(source_.begin_capture(wanted, tables, stop));
+        }
+    }
+    const bool any_loaded = book_.count(TablePhase::joined) + book_.count(TablePhase::loaded) != 0;
+    if (unfinished && (fresh || !any_loaded)) {
+        // one snapshot for the whole task, fixed together with the start of the log
+        LoadRequest request;
+        request.capture = true;
+        request.resume = !fresh;
+        request.wait_s_max = settings_.transaction_consistency_timeout_s;
+        initial_ = GW_TRY(source_.begin_load(request, tables, stop));
+        from = initial_->start;
+        if (!initial_->resumed)
+            for (const auto& name : book_.in_phase(TablePhase::loading))
+                book_.change(name, [](TableEntry& e) { e.state.phase = TablePhase::waiting; });
+    } else if (!fresh) {
+        const Position forgotten = GW_TRY(source_.resume_capture(tables));
+        if (unfinished) {
+            LoadRequest request;
+            request.capture = request.resume = request.only_resume = true;
+            auto resumed = GW_TRY(source_.begin_load(request, tables, stop));
+            if (resumed.resumed) initial_ = resumed;
+        }
+        auto spooled = GW_TRY(log_->restore());
+        const auto forgotten_order = GW_TRY(source_.order(forgotten));
+        const auto applied_order = applied ? GW_TRY(source_.order(*applied)) : 0;
+        const auto spool_from = spooled ? GW_TRY(source_.order(spooled->from)) : 0;
+        const auto spool_to = spooled ? GW_TRY(source_.order(spooled->to)) : 0;
+        if (applied && forgotten_order > applied_order && GW_RULE("resume.coverage") &&
+            !(spooled && spool_from <= applied_order && spool_to >= forgotten_order))
+            return fail(ErrorCode::data_loss,
+                        fmt::format("the source has forgotten its log up to {}, the target has applied up to {}, and the "
+                                    "spool does not hold what lies between: start the task with reload-target",
+                                    forgotten.token, applied->token));
+        from = spooled ? spooled->to : forgotten;
+    }
+    if (!applied) applied = from;
+    log_->set_acknowledged(spec_.start == StartType::resume ? Position{} : from);
+
+    // Every table that is still to come is prepared before the stream starts, because the encoding of the stream
+    // depends on what the target's columns are.
+    if (initial_)
+        for (const auto& t : tables) {
+            const auto entry = book_.find(t.name);
+            if (entry->state.phase == TablePhase::waiting)
+                GW_CHECK(prepare_table(t.name, initial_->mark));
+            else if (entry->state.phase == TablePhase::loading) {
+                auto prepared = GW_TRY(target_.prepared(t, entry->state, source_.load_formats(t)));
+                book_.change(t.name, [&](TableEntry& e) { e.prepared = prepared; });
+            }
+        }
+    choose_stream_format();
+    progress_.update([&](TaskReport& r) {
+        r.state = TaskState::running;
+        if (unfinished && r.full_load_start_us == 0) r.full_load_start_us = progress_.now_us();
+    });
+    StopRule rule;
+    rule.commit_time_us = stop_time_us(spec_.cdc_stop, "commit_time");
+    rule.server_time_us = stop_time_us(spec_.cdc_stop, "server_time");
+    if (!spec_.cdc_stop.empty() && !rule.commit_time_us && !rule.server_time_us)
+        return fail(ErrorCode::invalid_argument, "CdcStopPosition '" + spec_.cdc_stop +
+                                                     "' is neither server_time:YYYY-MM-DDTHH:MM:SS nor commit_time:...");
+    if (spec_.type == MigrationType::full_load_and_cdc) {
+        const bool resumed_after_load = !fresh && !unfinished;
+        rule.after_load = settings_.stop_cached_not_applied && !resumed_after_load;
+        rule.after_cached_changes = settings_.stop_cached_applied && !rule.after_load &&
+                                    (!resumed_after_load || book_.count(TablePhase::loaded) != 0);
+    }
+    apply_ = std::make_unique<ApplyLoop>(
+        ApplyLoop::Parts{source_, target_, *log_, book_, progress_, settings_, *context_.clock, *context_.log}, applied,
+        rule);
+    apply_ready_ = true;
+    start_stream(from);
+    loading_ = unfinished;
+    load_thread_ = std::jthread([this] { load_in_background(inner_stop_.get_token()); });
+    watch_thread_ = std::jthread([this] { watch(inner_stop_.get_token()); });
+
+    // A failed load wakes apply through the log's end.
+    auto cause = apply_->run(stop);
+    {
+        const std::lock_guard lock(mutex_);
+        if (load_error_) return std::unexpected(*load_error_);
+    }
+    if (!cause) return std::unexpected(std::move(cause).error());
+    return finish(*cause);
+}
+
+Result<std::string> Task::finish(StopCause cause) {
+    switch (cause) {
+        case StopCause::asked: return std::string("NORMAL");
+        case StopCause::after_load: return std::string("STOPPED_AFTER_FULL_LOAD");
+        case StopCause::cached_changes: return std::string("STOPPED_AFTER_CACHED_EVENTS");
+        case StopCause::commit_time: return std::string("STOPPED_AT_COMMIT_TIME");
+        case StopCause::server_time: return std::string("STOPPED_AT_SERVER_TIME");
+    }
+    return std::string("NORMAL");
+}
+
+void Task::show_tables() {
+    for (const auto& e : book_.all()) {
+        const bool insert_only = captures() && e.schema.identity == RowIdentity::none && !e.schema.full_load_only;
+        progress_.table(e.schema.name, [&](TableReport& t) {
+            t.insert_only = insert_only;
+            t.rows_estimate = static_cast<std::uint64_t>(std::max<std::int64_t>(0, e.schema.rows_estimate));
+            switch (e.state.phase) {
+                case TablePhase::waiting: t.state = "Before load"; break;
+                case TablePhase::loading: t.state = "Full load"; break;
+                case TablePhase::loaded:
+                case TablePhase::joined: t.state = "Table completed"; break;
+                case TablePhase::suspended: t.state = "Table error"; t.detail = e.state.reason; break;
+            }
+        });
+        if (insert_only) {
+            const std::string text = "table " + e.schema.name.text() +
+                                     " is insert-only: it has no usable replica identity, so its updates and deletes "
+                                     "are not captured";
+            context_.log->warning(Component::tables_manager, text);
+            progress_.event("configuration change", text);
+        }
+    }
+}
+
+void Task::choose_stream_format() {
+    bool binary = true;
+    for (const auto& e : book_.all())
+        if (e.state.phase != TablePhase::suspended && e.prepared.format != "pg.binary") binary = false;
+    source_.set_stream_format(binary ? "pg.binary" : "pg.text");
+}
+
+// ---------------------------------------------------------------------------------------------- load
+
+Result<> Task::prepare_table(const TableName& name, const SnapshotMark& mark) {
+    const auto entry = book_.find(name);
+    if (!entry) return fail(ErrorCode::internal, "table " + name.text() + " is not in the book");
+    auto prepared = target_.prepare(entry->schema, settings_.prep, source_.load_formats(entry->schema), mark);
+    if (!prepared) {
+        const Error& e = prepared.error();
+        if (e.retry != Retry::never || e.code == ErrorCode::internal || settings_.table_error_stops_task)
+            return std::unexpected(e);
+        context_.log->error(Component::tables_manager,
+                            fmt::format("table {} is suspended: {}", name.text(), e.text()));
+        progress_.table(name, [&](TableReport& t) {
+            t.state = "Table error";
+            t.detail = e.text();
+        });
+        GW_CHECK(target_.set_phase(name, TablePhase::suspended, e.text()));
+        book_.change(name, [&](TableEntry& t) {
+            t.state.phase = TablePhase::suspended;
+            t.state.reason = e.text();
+        });
+        return {};
+    }
+    for (const auto& w : prepared->warnings)
+        context_.log->warning(Component::target_load, fmt::format("table {}: {}", name.text(), w));
+    book_.change(name, [&](TableEntry& t) {
+        t.prepared = *prepared;
+        t.state.phase = TablePhase::loading;
+        t.state.generation = prepared->generation;
+        t.state.mark = mark;
+        t.state.applied = {};
+    });
+    progress_.table(name, [&](TableReport& t) {
+        t.full_load_rows = 0;
+        t.full_load_start_us = t.full_load_end_us = 0;
+        t.slices = t.slices_done = 0;
+    });
+    return {};
+}
+
+Result<> Task::load_initial(std::stop_token stop) {
+    if (!initial_) {
+        LoadRequest request;
+        request.resume = spec_.start == StartType::resume;
+        std::vector<TableSchema> tables;
+        for (const auto& e : book_.all()) tables.push_back(e.schema);
+        initial_ = GW_TRY(source_.begin_load(request, tables, stop));
+        for (const auto& e : book_.all()) {
+            if (e.state.phase == TablePhase::loading && initial_->resumed) {
+                auto prepared = GW_TRY(target_.prepared(e.schema, e.state, source_.load_formats(e.schema)));
+                book_.change(e.schema.name, [&](TableEntry& t) { t.prepared = prepared; });
+            } else if (e.state.phase == TablePhase::waiting || e.state.phase == TablePhase::loading) {
+                GW_CHECK(prepare_table(e.schema.name, {}));
+            }
+        }
+    }
+    return load_tables(*initial_, book_.in_phase(TablePhase::loading), stop);
+}
+
+Result<> Task::load_tables(const LoadContext& context, std::vector<TableName> names, std::stop_token stop) {
+    std::ranges::stable_sort(names, [&](const TableName& a, const TableName& b) {
+        const auto x = selection_->load_order(a), y = selection_->load_order(b);
+        return x != y ? x > y : a < b;
+    });
+    const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    int workers = spec_.workers_max > 0 ? spec_.workers_max : cores + 1;
+    workers = std::clamp(std::min(workers, settings_.full_load_subtasks_max), 1, 32);
+    Loader loader(source_, target_, book_, progress_, settings_, *context_.log);
+    LoadPlan plan{context, std::move(names), captures() ? TablePhase::loaded : TablePhase::joined, workers};
+    auto outcome = GW_TRY(loader.run(plan, stop));
+    for (const auto& name : outcome.invalidated) GW_CHECK(reload_table(name, stop));
+    return {};
+}
+
+// One table under a snapshot of its own.
+Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
+    for (int tries = 0; tries < kLoadTriesMax && !stop.stop_requested(); ++tries) {
+        auto schema = source_.describe(name);
+        if (!schema) {
+            if (schema.error().code != ErrorCode::not_found) return std::unexpected(schema.error());
+            progress_.table(name, [](TableReport& t) { t.state = "Table does not exist"; });
+            GW_CHECK(target_.set_phase(name, TablePhase::suspended, "the table is gone from the source"));
+            book_.change(name, [](TableEntry& t) { t.state.phase = TablePhase::suspended; });
+            return {};
+        }
+        // Changes wait in the log from here on: what commits after the snapshot is taken is read after this.
+        book_.change(name, [&](TableEntry& t) {
+            t.state.phase = TablePhase::waiting;
+            t.hold_from = log_->end();
+            t.schema = *schema;
+        });
+        progress_.table(name, [](TableReport& t) {
+            t.state = "Table is being reloaded";
+            t.reloaded = true;
+        });
+        // the main cursor must have passed the table over before its rows are emptied: waiting for a boundary is
+        // not needed, because rows that it still applies are emptied with the rest
+        LoadContext context;
+        if (captures()) {
+            context = GW_TRY(source_.begin_table_load(*schema, false, settings_.transaction_consistency_timeout_s, stop));
+        } else {
+            context = GW_TRY(source_.begin_load({}, {*schema}, stop));
+        }
+        GW_CHECK(prepare_table(name, context.mark));
+        const auto entry = book_.find(name);
+        if (entry && entry->state.phase == TablePhase::suspended) {
+            source_.end_load(context);
+            return {};
+        }
+        Loader loader(source_, target_, book_, progress_, settings_, *context_.log);
+        const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+        LoadPlan plan{context, {name}, captures() ? TablePhase::loaded : TablePhase::joined,
+                      std::min(cores, settings_.full_load_subtasks_max)};
+        auto outcome = loader.run(plan, stop);
+        source_.end_load(context);
+        if (!outcome) return std::unexpected(outcome.error());
+        if (outcome->invalidated.empty()) return {};
+    }
+    if (stop.stop_requested()) return {};
+    const std::string reason = "the table kept changing its shape while it was loaded; reload it when that is over";
+    GW_CHECK(target_.set_phase(name, TablePhase::suspended, reason));
+    book_.change(name, [&](TableEntry& t) {
+        t.state.phase = TablePhase::suspended;
+        t.state.reason = reason;
+    });
+    progress_.table(name, [&](TableReport& t) {
+        t.state = "Table error";
+        t.detail = reason;
+    });
+    return {};
+}
+
+void Task::load_in_background(std::stop_token stop) {
+    const auto fail_task = [&](const Error& e) {
+        if (stop.stop_requested()) return;
+        {
+            const std::lock_guard lock(mutex_);
+            if (!load_error_) load_error_ = e;
+        }
+        log_->close(std::unexpected(e));
+    };
+    if (loading_) {
+        Result<> outcome;
+        if (initial_) outcome = load_tables(*initial_, book_.in_phase(TablePhase::loading), stop);
+        // the snapshot was lost with its keeper: what was not finished is loaded anew, table by table
+        if (outcome)
+            for (const auto& e : book_.all())
+                if (outcome && (e.state.phase == TablePhase::waiting || (!initial_ && e.state.phase == TablePhase::loading)))
+                    outcome = reload_table(e.schema.name, stop);
+        if (!outcome) {
+            fail_task(outcome.error());
+            return;
+        }
+        if (stop.stop_requested()) return;
+        if (initial_) source_.end_load(*initial_);
+        progress_.update([&](TaskReport& r) {
+            r.full_load_finish_us = progress_.now_us();
+            r.phase = "change processing";
+        });
+        std::vector<TableSchema> tables;
+        for (const auto& e : book_.all())
+            if (e.state.phase != TablePhase::suspended) tables.push_back(e.schema);
+        if (auto warnings = target_.create_secondary(tables)) {
+            for (const auto& w : *warnings) context_.log->warning(Component::target_load, w);
+        } else {
+            context_.log->warning(Component::target_load, warnings.error().text());
+        }
+        loading_ = false;
+    }
+    while (!stop.stop_requested()) {
+        TableName name;
+        {
+            std::unique_lock lock(mutex_);
+            reload_wanted_.wait_for(lock, stop, 500ms, [&] { return !reloads_.empty(); });
+            if (stop.stop_requested()) return;
+            if (reloads_.empty()) {
+                lock.unlock();
+                // tables that the change stream could not follow
+                for (const auto& e : book_.all())
+                    if (e.reload && e.state.phase == TablePhase::suspended) {
+                        book_.change(e.schema.name, [](TableEntry& t) { t.reload = false; });
+                        const std::lock_guard again(mutex_);
+                        reloads_.push_back(e.schema.name);
+                    }
+                continue;
+            }
+            name = reloads_.front();
+            reloads_.pop_front();
+        }
+        if (auto outcome = reload_table(name, stop); !outcome) {
+            fail_task(outcome.error());
+            return;
+        }
+    }
+}
+
+Result<> Task::reload(const std::vector<TableName>& tables) {
+    for (const auto& t : tables)
+        if (!book_.find(t)) return fail(ErrorCode::not_found, "table " + t.text() + " is not part of this task");
+    const std::lock_guard lock(mutex_);
+    if (!running_) return fail(ErrorCode::failed_precondition, "the task is not running");
+    for (const auto& t : tables) {
+        reloads_.push_back(t);
+        progress_.table(t, [](TableReport& r) { r.state = "Table is being reloaded"; });
+    }
+    progress_.event("state change", "Table reload requested");
+    reload_wanted_.notify_all();
+    return {};
+}
+
+// ---------------------------------------------------------------------------------------------- stream, watch
+
+void Task::start_stream(const Position& from) {
+    stream_thread_ = std::jthread([this, from] {
+        auto outcome = source_.stream(from, *log_, inner_stop_.get_token());
+        if (!outcome && !inner_stop_.stop_requested())
+            context_.log->error(Component::source_capture, outcome.error().text());
+        log_->close(std::move(outcome));
+    });
+}
+
+void Task::watch(std::stop_token stop) {
+    const auto guard_bytes =
+        static_cast<std::uint64_t>(spec_.source.number("slotguardmb", static_cast<std::int64_t>(kGuardDefaultMb))) << 20;
+    const bool guard = guard_bytes != 0 && spec_.source.attribute("slotname").empty();
+    auto catalogue_at = std::chrono::steady_clock::now();
+    while (context_.clock->sleep(kHealthEvery, stop)) {
+        auto health = source_.health();
+        if (!health) {
+            if (health.error().code == ErrorCode::data_loss) {
+                const std::lock_guard lock(mutex_);
+                if (!load_error_) load_error_ = health.error();
+                log_->close(std::unexpected(health.error()));
+                return;
+            }
+            continue;
+        }
+        progress_.update([&](TaskReport& r) {
+            r.retained_log_bytes = health->retained_bytes;
+            r.captured_position = log_->captured().token;
+            r.spool_bytes = log_->spool_bytes();
+            r.memory_bytes = log_->memory_bytes();
+        });
+        if (guard && health->retained_bytes > guard_bytes / 4 * 3 && !log_->guarded()) {
+            if (auto on = log_->set_guard(true); !on)
+                context_.log->error(Component::sorter, on.error().text());
+            else
+                progress_.event("state change", "The slot guard spools changes to disk: the source retains too much log");
+        }
+        if (std::chrono::steady_clock::now() - catalogue_at < kCatalogueEvery) continue;
+        catalogue_at = std::chrono::steady_clock::now();
+        std::vector<TableSchema> known;
+        for (const auto& e : book_.all()) known.push_back(e.schema);
+        auto changes = source_.poll_catalogue(*selection_, known);
+        if (!changes) continue;
+        for (const auto& c : *changes) {
+            switch (c.kind) {
+                case CatalogueChange::Kind::table_added: {
+                    auto schema = source_.describe(c.table);
+                    if (!schema) break;
+                    context_.log->info(Component::tables_manager, "table " + c.table.text() + " joins the task");
+                    TableEntry entry;
+                    entry.schema = *schema;
+                    entry.state.name = c.table;
+                    entry.hold_from = log_->end();
+                    book_.put(std::move(entry));
+                    progress_.table(c.table, [](TableReport& t) { t.state = "Before load"; });
+                    const std::lock_guard lock(mutex_);
+                    reloads_.push_back(c.table);
+                    reload_wanted_.notify_all();
+                    break;
+                }
+                case CatalogueChange::Kind::identity_lost: {
+                    progress_.table(c.table, [](TableReport& t) { t.insert_only = true; });
+                    context_.log->warning(Component::tables_manager,
+                                          "table " + c.table.text() +
+                                              " lost its replica identity: updates and deletes are no longer captured");
+                    break;
+                }
+                default: break;
+            }
+        }
+    }
+}
+
+Result<> Task::pause_apply_at(std::uint64_t order, std::chrono::milliseconds wait) {
+    if (!applies()) return fail(ErrorCode::failed_precondition, "the task applies no changes");
+    apply_->pause_at(order);
+    const auto until = std::chrono::steady_clock::now() + wait;
+    while (!apply_->paused()) {
+        if (std::chrono::steady_clock::now() > until || !running_) {
+            apply_->unpause();
+            return fail(ErrorCode::unavailable, "apply did not come to the comparison's point in time");
+        }
+        std::this_thread::sleep_for(2ms);
+    }
+    return {};
+}
+
+Result<Task::Cutover> Task::cutover(std::chrono::milliseconds wait) {
+    if (!applies()) return fail(ErrorCode::failed_precondition, "the task applies no changes");
+    if (loading_) return fail(ErrorCode::failed_precondition, "tables are still being loaded");
+    const auto health = GW_TRY(source_.health());
+    const auto end = GW_TRY(source_.order(health.log_end));
+    GW_CHECK(pause_apply_at(end, wait));
+    Cutover c;
+    c.position = health.log_end.token;
+    auto tables = source_.tables(*selection_);
+    Result<std::vector<std::string>> set = std::vector<std::string>{};
+    if (tables) set = target_.sync_sequences(*tables);
+    resume_apply();
+    if (!tables) return std::unexpected(tables.error());
+    if (!set) return std::unexpected(set.error());
+    c.sequences = std::move(*set);
+    for (const auto& e : book_.all()) {
+        if (e.state.phase != TablePhase::joined)
+            c.warnings.push_back("table " + e.schema.name.text() + " is not in step: " + e.state.reason);
+        if (e.schema.identity == RowIdentity::none)
+            c.warnings.push_back("table " + e.schema.name.text() + " is insert-only: compare it before you switch");
+    }
+    return c;
+}
+
+void Task::resume_apply() {
+    if (apply_ready_) apply_->unpause();
+}
+
+std::vector<TableSchema> Task::joined_tables() const {
+    std::vector<TableSchema> out;
+    for (const auto& e : book_.all())
+        if (e.state.phase == TablePhase::joined) out.push_back(e.schema);
+    return out;
+}
+
+}  // namespace godwit::engine

@@ -1,0 +1,640 @@
+#include "sources/postgres/source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+
+#include "base/failpoint.h"
+#include "codecs/pg/digest.h"
+#include "sources/postgres/catalogue.h"
+#include "sources/postgres/connect.h"
+#include "sources/postgres/log_stream.h"
+#include "sources/postgres/pgoutput.h"
+#include "sources/postgres/publications.h"
+#include "sources/postgres/slot.h"
+#include "sources/postgres/test_decoding.h"
+
+namespace godwit::postgres {
+namespace {
+
+constexpr std::string_view kMarkPrefix = "lsn:";
+constexpr std::int64_t kSliceBlocks = 2048;          // 16 MB; attribute sliceBlocks
+constexpr std::uint64_t kSlicesPerLeafMax = 1U << 18;  // slice numbers: leaf in the upper 14 bits
+constexpr std::size_t kLeavesMax = 1U << 14;
+constexpr std::size_t kBlockBytes = 64U << 10;       // rows are joined to blocks of this size
+
+Result<Lsn> mark_lsn(const SnapshotMark& mark) {
+    if (!mark.token.starts_with(kMarkPrefix))
+        return fail(ErrorCode::data_loss, "snapshot mark '" + mark.token + "' is not of this source");
+    return parse_lsn(std::string_view(mark.token).substr(kMarkPrefix.size()));
+}
+
+std::string plugin_of(const EndpointConfig& endpoint) {
+    std::string p;
+    for (const char c : endpoint.attribute("pluginname"))
+        p += c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (p == "test_decoding") return p;
+    return "pgoutput";  // also for no_preference, and in place of pglogical
+}
+
+}  // namespace
+
+Result<pg::Connection> PostgresSource::session(const std::string& role) const {
+    auto options = source_options(endpoint_, context_.task_id, role);
+    return pg::Connection::open(options);
+}
+
+Result<pg::Connection*> PostgresSource::control() {
+    if (control_ && control_->healthy()) return &*control_;
+    control_ = GW_TRY(session("control"));
+    return &*control_;
+}
+
+Result<ServerTraits> PostgresSource::open(bool capture) {
+    const std::lock_guard lock(control_mutex_);
+    pg::Connection* c = GW_TRY(control());
+    traits_.family = "postgres";
+    traits_.version = c->server_version();
+    if (traits_.version < 130000)
+        return fail(ErrorCode::unsupported, fmt::format("PostgreSQL {} is older than 13, the oldest that godwit reads",
+                                                        traits_.version / 10000));
+    const auto facts = GW_TRY(c->query(
+        "SELECT pg_catalog.getdatabaseencoding(), pg_catalog.current_setting('lc_monetary'), "
+        "pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('max_replication_slots')::int, "
+        "pg_catalog.current_setting('max_wal_senders')::int, pg_catalog.current_setting('wal_sender_timeout'), "
+        "(SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), "
+        "(SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'), "
+        "pg_catalog.pg_is_in_recovery()"));
+    traits_.encoding = facts.text(0, 0);
+    traits_.facts["lc_monetary"] = "C";  // every session of ours sets it
+    if (auto system = c->query("SELECT system_identifier FROM pg_catalog.pg_control_system()"))
+        traits_.system_id = system->text(0, 0);
+    if (auto line = c->query("SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()"))
+        traits_.timeline = static_cast<std::uint32_t>(line->number(0, 0));
+    if (!capture) return traits_;
+    if (facts.text(0, 2) != "logical")
+        return fail(ErrorCode::failed_precondition,
+                    fmt::format("the source's wal_level is '{}'; capturing changes needs wal_level=logical (ALTER SYSTEM "
+                                "SET wal_level = 'logical', then restart the source)",
+                                facts.text(0, 2)));
+    if (facts.number(0, 3) < 1 || facts.number(0, 4) < 1)
+        return fail(ErrorCode::failed_precondition,
+                    "the source's max_replication_slots and max_wal_senders must leave room for one slot per task");
+    if (const auto ms = facts.number(0, 7); ms != 0 && ms < 10000)
+        return fail(ErrorCode::failed_precondition,
+                    fmt::format("the source's wal_sender_timeout is {} ms; it must be 0 or at least 10000 ms", ms));
+    if (!facts.flag(0, 6) && traits_.facts.contains("rds") == false) {
+        // on managed servers membership of rds_replication replaces the attribute
+        const auto member = c->query("SELECT count(*) FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid "
+                                     "= m.roleid JOIN pg_catalog.pg_roles u ON u.oid = m.member WHERE u.rolname = "
+                                     "current_user AND r.rolname IN ('rds_replication', 'rds_superuser', "
+                                     "'cloudsqlsuperuser', 'azure_pg_admin')");
+        if (!member || member->number(0, 0) == 0)
+            return fail(ErrorCode::permission_denied,
+                        fmt::format("user {0} may not replicate: ALTER ROLE {0} REPLICATION (on Amazon RDS: GRANT "
+                                    "rds_replication TO {0})",
+                                    pg::quote_name(endpoint_.user)));
+    }
+    return traits_;
+}
+
+Result<std::vector<TableSchema>> PostgresSource::tables(const Selection& selection) {
+    const std::lock_guard lock(control_mutex_);
+    pg::Connection* c = GW_TRY(control());
+    auto found = GW_TRY(read_tables(*c, &selection, partitions_as_root()));
+    GW_CHECK(read_extras(*c, found));
+    return found;
+}
+
+Result<TableSchema> PostgresSource::describe(const TableName& name) {
+    const std::lock_guard lock(control_mutex_);
+    pg::Connection* c = GW_TRY(control());
+    return read_table(*c, name);
+}
+
+std::vector<std::string> PostgresSource::load_formats(const TableSchema&) const { return {"pg.binary", "pg.csv"}; }
+
+// ---------------------------------------------------------------------------------------------- slot
+
+Result<PostgresSource::SlotRecord> PostgresSource::slot_record(bool fresh) {
+    if (slot_ && !fresh) return *slot_;
+    const auto path = std::filesystem::path(context_.task_folder) / "slot";
+    if (const auto user_slot = endpoint_.attribute("slotname"); !user_slot.empty()) {
+        pg::Connection* c = GW_TRY(control());
+        auto info = GW_TRY(inspect_slot(*c, user_slot));
+        if (!info)
+            return fail(ErrorCode::not_found, fmt::format("replication slot \"{}\" (SlotName) does not exist on the "
+                                                          "source; create it first, or leave SlotName out",
+                                                          user_slot));
+        slot_ = SlotRecord{user_slot, info->plugin, false};
+        return *slot_;
+    }
+    if (auto text = read_file(path)) {
+        std::istringstream in(*text);
+        SlotRecord r;
+        in >> r.name >> r.plugin;
+        if (!r.name.empty() && !fresh) {
+            slot_ = r;
+            return r;
+        }
+        if (!r.name.empty()) {  // a fresh start makes a new slot; the old one must not stay behind
+            pg::Connection* c = GW_TRY(control());
+            GW_CHECK(drop_slot(*c, r.name, "godwit/" + context_.task_id, *context_.clock, {}));
+            GW_CHECK(drop_publications(*c, r.name));
+        }
+    } else if (!fresh) {
+        return fail(ErrorCode::data_loss, "this task has no replication slot to go on from; start it with reload-target");
+    }
+    pg::Connection* c = GW_TRY(control());
+    const auto oid = GW_TRY(database_oid(*c));
+    SlotRecord r{slot_name(context_.task_id, oid), plugin_of(endpoint_), true};
+    GW_CHECK(write_file(path, r.name + " " + r.plugin + "\n", true));
+    slot_ = r;
+    return r;
+}
+
+Result<> PostgresSource::publish(const std::vector<TableSchema>& tables) {
+    {
+        const std::lock_guard lock(tables_mutex_);
+        for (const auto& t : tables) captured_[t.name] = std::make_shared<const TableSchema>(t);
+    }
+    if (slot_->plugin != "pgoutput" || !endpoint_.attribute("publicationname").empty()) return {};
+    std::vector<TableName> names;
+    for (const auto& t : tables)
+        if (!t.is_view && !t.full_load_only) names.push_back(t.name);
+    pg::Connection* c = GW_TRY(control());
+    GW_CHECK(check_publication_rights(*c, slot_->name, names));
+    auto changes = GW_TRY(mend_publications(*c, slot_->name, names));
+    return {};
+}
+
+// ---------------------------------------------------------------------------------------------- load
+
+Result<LoadContext> PostgresSource::begin_load(const LoadRequest& request, const std::vector<TableSchema>& tables,
+                                               std::stop_token stop) {
+    const std::lock_guard lock(control_mutex_);
+    const std::filesystem::path folder = context_.task_folder;
+    if (request.resume) {
+        if (auto keeper = KeeperClient::find(folder, "keeper")) {
+            LoadContext load;
+            load.snapshot = keeper->state().snapshot;
+            load.mark.token = keeper->state().mark;
+            load.start.token = keeper->state().start;
+            load.resumed = true;
+            if (request.capture) {
+                GW_TRY(slot_record(false));
+                GW_CHECK(publish(tables));
+            }
+            const std::lock_guard keepers(keepers_mutex_);
+            keepers_.insert_or_assign(load.snapshot, std::move(*keeper));
+            return load;
+        }
+    }
+    if (request.only_resume) return LoadContext{};
+    if (auto old = KeeperClient::find(folder, "keeper")) old->end();
+    LoadContext load;
+    std::string import;
+    std::optional<pg::Connection> replication;
+    if (request.capture) {
+        GW_TRY(slot_record(true));
+        GW_CHECK(publish(tables));
+        replication = GW_TRY(pg::Connection::open(source_options(endpoint_, context_.task_id, "slot", true)));
+        pg::Connection* c = GW_TRY(control());
+        SlotRequest ask;
+        ask.plugin = slot_->plugin;
+        ask.wait_max = std::chrono::seconds(request.wait_s_max);
+        if (slot_->ours) {
+            ask.name = slot_->name;
+        } else {
+            // a slot of the user's own cannot export a snapshot: a temporary one names the point that divides
+            // what the snapshot holds from what the user's slot still brings
+            ask.name = ("gwtmp_" + context_.task_id).substr(0, 60);
+            ask.temporary = true;
+        }
+        auto slot = GW_TRY(create_slot(*replication, *c, ask, *context_.clock, stop));
+        GW_FAILPOINT("load.slot_created");
+        import = slot.snapshot;
+        load.start = to_position(slot.consistent_point);
+        load.mark.token = std::string(kMarkPrefix) + to_token(slot.consistent_point);
+    }
+    auto keeper = GW_TRY(KeeperClient::spawn(context_.program, folder, "keeper", context_.task_id, endpoint_, import,
+                                             load.mark.token, load.start.token));
+    load.snapshot = keeper.state().snapshot;
+    const std::lock_guard keepers(keepers_mutex_);
+    keepers_.insert_or_assign(load.snapshot, std::move(keeper));
+    return load;
+}
+
+Result<LoadContext> PostgresSource::begin_table_load(const TableSchema& table, bool newly_published,
+                                                     std::uint32_t wait_s_max, std::stop_token stop) {
+    const std::lock_guard lock(control_mutex_);
+    (void)newly_published;  // a slot-exported snapshot is exact for both cases
+    LoadContext load;
+    if (slot_) GW_CHECK(publish({table}));
+    auto replication = GW_TRY(pg::Connection::open(source_options(endpoint_, context_.task_id, "slot", true)));
+    pg::Connection* c = GW_TRY(control());
+    SlotRequest ask;
+    ask.name = ("gwtmp_" + std::to_string(next_keeper_) + "_" + context_.task_id).substr(0, 60);
+    ask.temporary = true;
+    ask.wait_max = std::chrono::seconds(wait_s_max);
+    auto slot = GW_TRY(create_slot(replication, *c, ask, *context_.clock, stop));
+    load.start = to_position(slot.consistent_point);
+    load.mark.token = std::string(kMarkPrefix) + to_token(slot.consistent_point);
+    auto keeper = GW_TRY(KeeperClient::spawn(context_.program, context_.task_folder,
+                                             fmt::format("keeper{}", next_keeper_++), context_.task_id, endpoint_,
+                                             slot.snapshot, load.mark.token, load.start.token));
+    load.snapshot = keeper.state().snapshot;
+    const std::lock_guard keepers(keepers_mutex_);
+    keepers_.insert_or_assign(load.snapshot, std::move(keeper));
+    return load;
+}
+
+Result<pg::Connection> PostgresSource::reader(const std::string& snapshot) {
+    std::optional<pg::Connection> c;
+    {
+        const std::lock_guard lock(readers_mutex_);
+        if (!readers_.empty()) {
+            c = std::move(readers_.back());
+            readers_.pop_back();
+        }
+    }
+    if (!c) c = GW_TRY(session("load"));
+    // one transaction per slice: locks on tables that are done are not kept
+    GW_CHECK(c->run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT " +
+                    pg::quote_literal(snapshot)));
+    return std::move(*c);
+}
+
+void PostgresSource::give_back(pg::Connection c) {
+    if (!c.healthy() || !c.run("COMMIT")) return;
+    const std::lock_guard lock(readers_mutex_);
+    readers_.push_back(std::move(c));
+}
+
+Result<TableLoad> PostgresSource::open_table(const LoadContext& load, const TableName& table) {
+    {
+        const std::lock_guard lock(keepers_mutex_);
+        const auto it = keepers_.find(load.snapshot);
+        if (it == keepers_.end()) return fail(ErrorCode::internal, "no keeper for this snapshot");
+        GW_CHECK(it->second.lock(table));
+    }
+    auto c = GW_TRY(reader(load.snapshot));
+    TableLoad t;
+    t.schema = GW_TRY(read_table(c, table));
+    t.leaves = t.schema.leaves;
+    if (t.leaves.empty()) t.leaves.push_back(table);
+    const auto width = static_cast<std::uint64_t>(std::max<std::int64_t>(1, endpoint_.number("sliceblocks", kSliceBlocks)));
+    for (std::size_t i = 0; i < t.leaves.size(); ++i) {
+        const auto size = GW_TRY(c.query(fmt::format(
+            "SELECT c.relkind, pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint, "
+            "pg_catalog.pg_table_size(c.oid) FROM pg_catalog.pg_class c WHERE c.oid = {}::regclass",
+            pg::quote_literal(pg::quote_name(t.leaves[i].schema, t.leaves[i].table)))));
+        const bool heap = size.text(0, 0) == "r" || size.text(0, 0) == "m";
+        const auto blocks = static_cast<std::uint64_t>(heap ? size.number(0, 1) : 0);
+        // Boundaries depend on nothing that changes while the snapshot is held, so that a task that goes on after a
+        // kill cuts the same slices: rows that the snapshot sees lie below the size measured after it was taken, and
+        // blocks that come later only add slices without visible rows.
+        const std::uint64_t slices = traits_.version < 140000 ? 1 : std::max<std::uint64_t>(1, (blocks + width - 1) / width);
+        if (i >= kLeavesMax || slices >= kSlicesPerLeafMax)
+            return fail(ErrorCode::unsupported, fmt::format("table {} has too many partitions or blocks for slices of {} "
+                                                            "blocks; raise sliceBlocks of the source endpoint",
+                                                            table.text(), width));
+        for (std::uint64_t p = 0; p < slices; ++p) {
+            Slice s;
+            s.number = static_cast<std::uint32_t>(i * kSlicesPerLeafMax + p);
+            s.leaf = i;
+            if (slices > 1) {
+                s.low = std::to_string(p * width);
+                s.high = std::to_string((p + 1) * width);
+            }
+            t.slices.push_back(std::move(s));
+        }
+    }
+    give_back(std::move(c));
+    return t;
+}
+
+Result<std::uint64_t> PostgresSource::read_slice(const LoadContext& load, const TableLoad& table, const Slice& slice,
+                                                 const std::string& format, LoadSink& sink, std::stop_token stop) {
+    std::string columns;
+    for (const auto& c : table.schema.columns)
+        if (!c.generated) columns += (columns.empty() ? "" : ", ") + pg::quote_name(c.name);
+    std::string where;
+    if (!slice.low.empty()) {
+        where = fmt::format(" WHERE ctid >= '({},0)'::pg_catalog.tid", slice.low);
+        if (!slice.high.empty()) where += fmt::format(" AND ctid < '({},0)'::pg_catalog.tid", slice.high);
+    }
+    const auto& leaf = table.leaves[slice.leaf];
+    const std::string only = table.schema.is_view ? "" : "ONLY ";
+    const std::string sql = fmt::format(
+        "COPY (SELECT {} FROM {}{}{}) TO STDOUT ({})", columns, only, pg::quote_name(leaf.schema, leaf.table), where,
+        format == "pg.binary" ? "FORMAT binary" : "FORMAT csv, FORCE_QUOTE *, ENCODING 'UTF8'");
+    auto c = GW_TRY(reader(load.snapshot));
+    ByteBuffer block;
+    block.reserve(kBlockBytes + 4096);
+    std::uint64_t rows = 0, in_block = 0;
+    auto outcome = c.copy_out(sql, stop, [&](Bytes row) -> Result<> {
+        block.append(row);
+        ++rows;
+        ++in_block;
+        if (block.size() < kBlockBytes) return {};
+        auto wrote = sink.write(block.view(), in_block);
+        block.clear();
+        in_block = 0;
+        return wrote;
+    });
+    if (!outcome) return std::unexpected(std::move(outcome).error().with("table " + table.schema.name.text()));
+    if (!block.empty()) GW_CHECK(sink.write(block.view(), in_block));
+    give_back(std::move(c));
+    return *outcome;
+}
+
+Result<> PostgresSource::close_table(const LoadContext& load, const TableLoad& table) {
+    const std::lock_guard lock(keepers_mutex_);
+    const auto it = keepers_.find(load.snapshot);
+    if (it == keepers_.end()) return fail(ErrorCode::internal, "no keeper for this snapshot");
+    return it->second.unlock(table.schema.name);
+}
+
+void PostgresSource::end_load(const LoadContext& load) {
+    {
+        const std::lock_guard lock(keepers_mutex_);
+        if (auto node = keepers_.extract(load.snapshot)) node.mapped().end();
+    }
+    const std::lock_guard lock(readers_mutex_);
+    readers_.clear();
+}
+
+// ---------------------------------------------------------------------------------------------- positions
+
+bool PostgresSource::contains(const SnapshotMark& mark, const Record& begin) const {
+    const auto lsn = mark_lsn(mark);
+    // of a slot's own snapshot: exactly the transactions that commit before its consistent point
+    return lsn && GW_RULE("mark.contains") && begin.order < lsn->value();
+}
+
+bool PostgresSource::passed(const SnapshotMark& mark, const Position& position) const {
+    const auto m = mark_lsn(mark);
+    const auto p = parse_lsn(position);
+    return m && p && p->value() >= m->value();
+}
+
+Result<std::uint64_t> PostgresSource::order(const Position& position) const {
+    const Lsn lsn = GW_TRY(parse_lsn(position));
+    return lsn.value();
+}
+
+Result<Position> PostgresSource::parse_position(const std::string& native) const {
+    std::string text = native;
+    if (text.starts_with("checkpoint:")) {
+        std::size_t at = 0;
+        for (int field = 0; field < 2 && at != std::string::npos; ++field) at = text.find('#', at) + 1;
+        const auto end = text.find('#', at);
+        text = text.substr(at, end == std::string::npos ? std::string::npos : end - at);
+    }
+    if (const auto dot = text.find('.'); dot != std::string::npos) text.resize(dot);
+    const Lsn lsn = GW_TRY(parse_lsn(text));
+    return to_position(lsn);
+}
+
+// ---------------------------------------------------------------------------------------------- changes
+
+Result<Position> PostgresSource::begin_capture(const Position& from, const std::vector<TableSchema>& tables,
+                                               std::stop_token stop) {
+    const std::lock_guard lock(control_mutex_);
+    auto record = GW_TRY(slot_record(true));
+    GW_CHECK(publish(tables));
+    pg::Connection* c = GW_TRY(control());
+    if (!record.ours) {
+        auto info = GW_TRY(require_slot(*c, record.name));
+        const Lsn wanted = GW_TRY(parse_lsn(from));
+        if (wanted.value() == 0) return to_position(info.confirmed_flush);
+        if (wanted < info.confirmed_flush) {
+            context_.log->warning(Component::source_capture,
+                                  fmt::format("the start position {} lies before the slot's confirmed position {}; the "
+                                              "server starts at the latter",
+                                              to_server_text(wanted), to_server_text(info.confirmed_flush)));
+            return to_position(info.confirmed_flush);
+        }
+        return from;
+    }
+    if (!from.empty())
+        return fail(ErrorCode::failed_precondition,
+                    "a start position needs the slot that still holds it: set SlotName in the source endpoint");
+    auto replication = GW_TRY(pg::Connection::open(source_options(endpoint_, context_.task_id, "slot", true)));
+    SlotRequest ask;
+    ask.name = record.name;
+    ask.plugin = record.plugin;
+    ask.export_snapshot = false;
+    auto slot = GW_TRY(create_slot(replication, *c, ask, *context_.clock, stop));
+    return to_position(slot.consistent_point);
+}
+
+Result<Position> PostgresSource::resume_capture(const std::vector<TableSchema>& tables) {
+    const std::lock_guard lock(control_mutex_);
+    GW_TRY(slot_record(false));
+    GW_CHECK(publish(tables));
+    pg::Connection* c = GW_TRY(control());
+    auto info = GW_TRY(require_slot(*c, slot_->name));
+    return to_position(info.confirmed_flush);
+}
+
+Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::stop_token stop) {
+    SlotRecord slot;
+    {
+        const std::lock_guard lock(control_mutex_);
+        slot = GW_TRY(slot_record(false));
+    }
+    LogStreamOptions options;
+    options.connect = source_options(endpoint_, context_.task_id, "capture");
+    options.slot = slot.name;
+    options.plugin = slot.plugin;
+    if (const auto own = endpoint_.attribute("publicationname"); !own.empty()) {
+        options.publications = {own};
+    } else {
+        const auto names = publication_names(slot.name);
+        options.publications = {names.all, names.inserts};
+    }
+    bool binary = stream_format_ == "pg.binary" && endpoint_.flag("binary", true);
+    {
+        // unnest would flatten arrays, which cost a statement per row in binary; in text they travel in batches
+        const std::lock_guard lock(tables_mutex_);
+        for (const auto& [name, table] : captured_)
+            for (const auto& column : table->columns)
+                if (column.native_type.ends_with("[]")) binary = endpoint_.flag("binary", false);
+    }
+    options.binary = binary;
+    options.streaming = endpoint_.flag("streaming", true);
+
+    DecoderHooks hooks;
+    hooks.wants = [this](std::uint32_t, std::string_view schema, std::string_view table) {
+        const std::lock_guard lock(tables_mutex_);
+        return captured_.contains(TableName{std::string(schema), std::string(table)});
+    };
+    hooks.refine = [this](Relation& relation) {
+        const std::lock_guard lock(tables_mutex_);
+        const auto it = captured_.find(relation.name);
+        if (it == captured_.end()) return;
+        if (it->second->partitioned) relation.identity = it->second->identity;
+    };
+    hooks.resolve = [this](const TableName& name, bool refresh) -> Result<std::shared_ptr<const TableSchema>> {
+        {
+            const std::lock_guard lock(tables_mutex_);
+            if (const auto it = captured_.find(name); it != captured_.end() && !refresh) return it->second;
+            for (const auto& [root, table] : captured_)
+                if (std::ranges::find(table->leaves, name) != table->leaves.end() && !refresh) return table;
+        }
+        auto fresh = describe(name);
+        if (!fresh) {
+            if (fresh.error().code == ErrorCode::not_found) return std::shared_ptr<const TableSchema>();
+            return std::unexpected(fresh.error());
+        }
+        auto shared = std::make_shared<const TableSchema>(std::move(*fresh));
+        const std::lock_guard lock(tables_mutex_);
+        if (captured_.contains(name)) captured_[name] = shared;
+        return shared;
+    };
+    hooks.left_out = [this](const TableName& name, std::string_view what) {
+        context_.log->warning(Component::source_capture, fmt::format("table {}: {} left out", name.text(), what));
+    };
+    std::unique_ptr<Decoder> decoder;
+    if (slot.plugin == "test_decoding")
+        decoder = std::make_unique<TestDecodingDecoder>(std::move(hooks));
+    else
+        decoder = std::make_unique<PgoutputDecoder>(std::move(hooks));
+    LogStream log_stream(options, *decoder, *context_.clock, *context_.log);
+    const Lsn start = GW_TRY(parse_lsn(from));
+    return log_stream.run(start, sink, stop);
+}
+
+Result<SourceHealth> PostgresSource::health() {
+    const std::lock_guard lock(control_mutex_);
+    pg::Connection* c = GW_TRY(control());
+    const auto r = GW_TRY(c->query(fmt::format(
+        "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE "
+        "pg_catalog.pg_current_wal_lsn() END, (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint, "
+        "(SELECT pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery() THEN "
+        "pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn)::bigint "
+        "FROM pg_catalog.pg_replication_slots WHERE slot_name = {}), "
+        "(SELECT wal_status FROM pg_catalog.pg_replication_slots WHERE slot_name = {})",
+        pg::quote_literal(slot_ ? slot_->name : ""), pg::quote_literal(slot_ ? slot_->name : ""))));
+    SourceHealth h;
+    h.log_end = to_position(GW_TRY(parse_lsn(r.text(0, 0))));
+    h.clock_us = r.number(0, 1);
+    if (slot_ && r.null(0, 3))
+        return fail(ErrorCode::data_loss, fmt::format("replication slot \"{}\" is gone from the source (dropped by "
+                                                      "someone); the changes since are lost to this task: reload it",
+                                                      slot_->name));
+    if (!r.null(0, 2)) h.retained_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(0, r.number(0, 2)));
+    if (r.text(0, 3) == "lost")
+        return fail(ErrorCode::data_loss,
+                    fmt::format("replication slot \"{}\" was invalidated (max_slot_wal_keep_size); reload the task",
+                                slot_->name));
+    return h;
+}
+
+Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Selection& selection,
+                                                                    const std::vector<TableSchema>& known) {
+    const std::lock_guard lock(control_mutex_);
+    pg::Connection* c = GW_TRY(control());
+    const auto now = GW_TRY(c->query("SELECT pg_catalog.pg_current_wal_insert_lsn()"));
+    const Position seen = to_position(GW_TRY(parse_lsn(now.text(0, 0))));
+    auto found = GW_TRY(read_tables(*c, &selection, partitions_as_root()));
+    std::vector<CatalogueChange> changes;
+    std::map<std::uint64_t, const TableSchema*> by_id;
+    for (const auto& t : found) by_id[t.source_id] = &t;
+    std::set<std::uint64_t> known_ids;
+    std::vector<TableName> names;
+    for (const auto& t : known) {
+        known_ids.insert(t.source_id);
+        const auto it = by_id.find(t.source_id);
+        if (it == by_id.end() || it->second->name != t.name) {
+            changes.push_back({CatalogueChange::Kind::table_dropped, t.name, seen});
+            continue;
+        }
+        if (!t.is_view && !t.full_load_only) names.push_back(t.name);
+        if (it->second->columns != t.columns)
+            changes.push_back({CatalogueChange::Kind::table_altered, t.name, seen});
+    }
+    for (const auto& t : found)
+        if (!known_ids.contains(t.source_id) && !t.is_view && !t.full_load_only)
+            changes.push_back({CatalogueChange::Kind::table_added, t.name, seen});
+    if (slot_ && slot_->plugin == "pgoutput" && endpoint_.attribute("publicationname").empty()) {
+        auto mended = GW_TRY(mend_publications(*c, slot_->name, names));
+        for (const auto& t : mended.demoted) changes.push_back({CatalogueChange::Kind::identity_lost, t, seen});
+        for (const auto& t : mended.promotable) changes.push_back({CatalogueChange::Kind::identity_gained, t, seen});
+    }
+    return changes;
+}
+
+Result<Position> PostgresSource::recovery_position(const Position& applied) {
+    const std::lock_guard lock(control_mutex_);
+    if (!slot_) return applied;
+    pg::Connection* c = GW_TRY(control());
+    auto info = GW_TRY(inspect_slot(*c, slot_->name));
+    if (!info) return applied;
+    return to_position(info->restart);
+}
+
+// ---------------------------------------------------------------------------------------------- comparison
+
+namespace {
+
+std::string whole_table(const TableSchema& t) {
+    // a partitioned root holds its rows in its leaves
+    return (t.partitioned || t.is_view ? "" : "ONLY ") + pg::quote_name(t.name.schema, t.name.table);
+}
+
+std::vector<std::string> written_columns(const TableSchema& t) {
+    std::vector<std::string> out;
+    for (const auto& c : t.columns)
+        if (!c.generated) out.push_back(pg::quote_name(c.name));
+    return out;
+}
+
+}  // namespace
+
+Result<TableDigest> PostgresSource::digest(const LoadContext& load, const TableSchema& table, std::stop_token stop) {
+    auto c = GW_TRY(reader(load.snapshot));
+    const auto r = GW_TRY(c.query(pg::digest_sql(whole_table(table), written_columns(table)), stop));
+    TableDigest d{static_cast<std::uint64_t>(r.number(0, 0)), r.text(0, 1)};
+    give_back(std::move(c));
+    return d;
+}
+
+Result<std::vector<KeyDigest>> PostgresSource::key_digests(const LoadContext& load, const TableSchema& table,
+                                                           std::uint32_t bucket, std::uint32_t buckets,
+                                                           std::stop_token stop) {
+    auto c = GW_TRY(reader(load.snapshot));
+    std::vector<std::string> keys;
+    for (const auto& k : table.primary_key) keys.push_back(pg::quote_name(k));
+    const auto r = GW_TRY(
+        c.query(pg::key_digest_sql(whole_table(table), written_columns(table), keys, bucket, buckets), stop));
+    std::vector<KeyDigest> out;
+    for (int i = 0; i < r.size(); ++i) out.push_back({r.text(i, 0), r.text(i, 1)});
+    give_back(std::move(c));
+    return out;
+}
+
+Result<> PostgresSource::drop_capture() {
+    const std::lock_guard lock(control_mutex_);
+    if (auto old = KeeperClient::find(context_.task_folder, "keeper")) old->end();
+    const auto path = std::filesystem::path(context_.task_folder) / "slot";
+    auto text = read_file(path);
+    if (!text) return {};
+    std::istringstream in(*text);
+    SlotRecord r;
+    in >> r.name >> r.plugin;
+    if (r.name.empty()) return {};
+    pg::Connection* c = GW_TRY(control());
+    GW_CHECK(drop_slot(*c, r.name, "godwit/" + context_.task_id, *context_.clock, {}));
+    GW_CHECK(drop_publications(*c, r.name));
+    std::error_code ignored;
+    std::filesystem::remove(path, ignored);
+    slot_.reset();
+    return {};
+}
+
+}  // namespace godwit::postgres

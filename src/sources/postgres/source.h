@@ -1,0 +1,89 @@
+#pragma once
+// PostgreSQL 13 to 18 as a source (core/source.h says what a Source promises).
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/registry.h"
+#include "core/source.h"
+#include "sources/postgres/keeper.h"
+#include "sources/postgres/lsn.h"
+#include "wire/pg/connection.h"
+
+namespace godwit::postgres {
+
+class PostgresSource final : public Source {
+public:
+    PostgresSource(EndpointConfig endpoint, TaskContext context)
+        : endpoint_(std::move(endpoint)), context_(std::move(context)) {}
+
+    Result<ServerTraits> open(bool capture) override;
+    Result<std::vector<TableSchema>> tables(const Selection& selection) override;
+    Result<TableSchema> describe(const TableName& name) override;
+
+    std::vector<std::string> load_formats(const TableSchema& table) const override;
+    Result<LoadContext> begin_load(const LoadRequest& request, const std::vector<TableSchema>& tables,
+                                   std::stop_token stop) override;
+    Result<TableLoad> open_table(const LoadContext& load, const TableName& table) override;
+    Result<std::uint64_t> read_slice(const LoadContext& load, const TableLoad& table, const Slice& slice,
+                                     const std::string& format, LoadSink& sink, std::stop_token stop) override;
+    Result<> close_table(const LoadContext& load, const TableLoad& table) override;
+    void end_load(const LoadContext& load) override;
+    Result<LoadContext> begin_table_load(const TableSchema& table, bool newly_published, std::uint32_t wait_s_max,
+                                         std::stop_token stop) override;
+
+    bool contains(const SnapshotMark& mark, const Record& begin) const override;
+    bool passed(const SnapshotMark& mark, const Position& position) const override;
+    Result<std::uint64_t> order(const Position& position) const override;
+    Result<Position> parse_position(const std::string& native) const override;
+    void set_stream_format(const std::string& format) override { stream_format_ = format; }
+    Result<Position> begin_capture(const Position& from, const std::vector<TableSchema>& tables,
+                                   std::stop_token stop) override;
+    Result<Position> resume_capture(const std::vector<TableSchema>& tables) override;
+    Result<> stream(const Position& from, ChangeSink& sink, std::stop_token stop) override;
+    Result<SourceHealth> health() override;
+    Result<std::vector<CatalogueChange>> poll_catalogue(const Selection& selection,
+                                                        const std::vector<TableSchema>& known) override;
+    Result<Position> recovery_position(const Position& applied) override;
+    Result<TableDigest> digest(const LoadContext& load, const TableSchema& table, std::stop_token stop) override;
+    Result<std::vector<KeyDigest>> key_digests(const LoadContext& load, const TableSchema& table, std::uint32_t bucket,
+                                               std::uint32_t buckets, std::stop_token stop) override;
+    Result<> drop_capture() override;
+
+private:
+    // The slot of this task, remembered in its folder before it is made on the server.
+    struct SlotRecord {
+        std::string name;
+        std::string plugin;
+        bool ours = true;  // made by the task: dropped with it
+    };
+    Result<pg::Connection> session(const std::string& role) const;
+    Result<pg::Connection*> control();
+    Result<SlotRecord> slot_record(bool fresh);
+    Result<> publish(const std::vector<TableSchema>& tables);
+    Result<pg::Connection> reader(const std::string& snapshot);
+    void give_back(pg::Connection connection);
+    bool partitions_as_root() const { return endpoint_.flag("partitionsasroot", true); }
+
+    const EndpointConfig endpoint_;
+    const TaskContext context_;
+    ServerTraits traits_;
+    std::mutex control_mutex_;  // guards control_
+    std::optional<pg::Connection> control_;
+    std::mutex keepers_mutex_;  // guards keepers_
+    std::map<std::string, KeeperClient> keepers_;  // by snapshot
+    int next_keeper_ = 1;
+    std::mutex readers_mutex_;  // guards readers_
+    std::vector<pg::Connection> readers_;
+    std::optional<SlotRecord> slot_;
+    std::string stream_format_ = "pg.text";
+    std::mutex tables_mutex_;  // guards captured_
+    std::map<TableName, std::shared_ptr<const TableSchema>> captured_;
+    std::atomic<std::uint64_t> server_end_ = 0;
+};
+
+}  // namespace godwit::postgres

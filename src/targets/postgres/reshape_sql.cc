@@ -1,0 +1,56 @@
+#include "targets/postgres/reshape_sql.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "wire/pg/connection.h"
+
+namespace godwit::postgres {
+
+std::string columns_sql(const TableName& target) {
+    return fmt::format(
+        "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass({}) AND attnum > 0 AND NOT "
+        "attisdropped ORDER BY attnum",
+        pg::quote_literal(pg::quote_name(target.schema, target.table)));
+}
+
+std::vector<std::string> reshape_sql(const SchemaChange& c, const TableName& target,
+                                     const std::vector<std::string>& columns) {
+    const std::string table = pg::quote_name(target.schema, target.table);
+    const auto has = [&](const std::string& name) { return std::ranges::find(columns, name) != columns.end(); };
+    switch (c.kind) {
+        case SchemaChange::Kind::add_column: {
+            if (has(c.column.name)) return {};
+            const std::string name = pg::quote_name(c.column.name);
+            std::string sql = fmt::format("ALTER TABLE {} ADD COLUMN {} {}", table, name, c.column.native_type);
+            if (!c.column.collation.empty()) sql += " COLLATE " + c.column.collation;
+            if (c.column.generated) {
+                if (c.column.generation_expression.empty()) return {};
+                return {sql + fmt::format(" GENERATED ALWAYS AS ({}) STORED", c.column.generation_expression)};
+            }
+            // rows that were there before read as the constant default, also on the target
+            if (c.column.missing_value)
+                return {sql + fmt::format(" DEFAULT {}::{}{}", pg::quote_literal(*c.column.missing_value),
+                                          c.column.native_type, c.column.not_null ? " NOT NULL" : ""),
+                        fmt::format("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", table, name)};
+            return {sql};
+        }
+        case SchemaChange::Kind::drop_column:
+            if (!has(c.old_name)) return {};
+            return {fmt::format("ALTER TABLE {} DROP COLUMN {}", table, pg::quote_name(c.old_name))};
+        case SchemaChange::Kind::rename_column:
+            if (!has(c.old_name) && has(c.new_name)) return {};
+            return {fmt::format("ALTER TABLE {} RENAME COLUMN {} TO {}", table, pg::quote_name(c.old_name),
+                                pg::quote_name(c.new_name))};
+        case SchemaChange::Kind::change_type:
+            return {fmt::format("ALTER TABLE {0} ALTER COLUMN {1} TYPE {2} USING {1}::{2}", table,
+                                pg::quote_name(c.column.name), c.column.native_type)};
+        case SchemaChange::Kind::rename_table:
+            return {fmt::format("ALTER TABLE {} RENAME TO {}", table, pg::quote_name(c.new_name))};
+        case SchemaChange::Kind::drop_table: return {"DROP TABLE IF EXISTS " + table};
+    }
+    return {};
+}
+
+}  // namespace godwit::postgres
