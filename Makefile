@@ -9,6 +9,7 @@ JOBS ?= $(shell nproc)
 # Suites wait on servers more than they compute.
 SUITE_JOBS ?= $(shell echo $$(( $$(nproc) + 1 )))
 SUITES ?= tests
+WITH_SERVERS = .venv/bin/python tests/servers/with_servers.py
 export GODWIT_PROGRAM ?= $(CURDIR)/build/release/godwit
 export GODWIT_CRASH_PROGRAM ?= $(CURDIR)/build/crash/godwit
 
@@ -31,8 +32,11 @@ unit:               ## the unit tests
 	tools/install.sh test
 	cmake --preset release >/dev/null
 	cmake --build --preset release --parallel $(JOBS)
-	ctest --test-dir build/release --parallel $(JOBS) --output-on-failure --no-tests=error >build/unit.log || { cat build/unit.log; exit 1; }
+	$(WITH_SERVERS) -- ctest --test-dir build/release --parallel $(JOBS) --output-on-failure --no-tests=error >build/unit.log || { cat build/unit.log; exit 1; }
 	tail -n 4 build/unit.log
+	# the suites that need servers once more, from and to newer ones
+	$(WITH_SERVERS) --source 18 --target 17 -- ctest --test-dir build/release -R '^pg_' --output-on-failure --no-tests=error >build/unit-18-17.log || { cat build/unit-18-17.log; exit 1; }
+	tail -n 4 build/unit-18-17.log
 
 suites:             ## the Python suites against the built programs; SUITES=tests/clients for one folder
 	.venv/bin/pytest $(SUITES) -q -rs --strict-markers -n $(SUITE_JOBS) --dist loadfile

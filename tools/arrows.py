@@ -14,7 +14,7 @@ from pathlib import Path
 ARROWS: dict[str, set[str]] = {
     "base": set(),
     "core": set(),
-    "codecs": {"core"},
+    "codecs": {"wire", "core"},  # docs/decisions/0001
     "mapping": {"core"},
     "formats": {"core"},
     "wire": set(),
@@ -59,6 +59,8 @@ def check(source: Path) -> list[str]:
                 continue
             if other[0] != top and other[0] not in ARROWS[top]:
                 problems.append(f"{place}: {top} must not include {other[0]} ({name})")
+            elif other[0] == "wire" and top == "codecs" and other[1] != place.parts[1]:
+                problems.append(f"{place}: codecs/{place.parts[1]} must not include wire/{other[1]}")
             elif other[0] == top and top in SEPARATE and other[1] != place.parts[1]:
                 problems.append(f"{place}: {top}/{place.parts[1]} must not include {other[0]}/{other[1]}")
     return problems
