@@ -268,7 +268,8 @@ Result<std::map<std::uint32_t, DescribedRelation>> describe_relations(pg::Connec
     const std::vector<pg::Param> which{oid_array(oids)};
     {
         const auto rows = GW_TRY(connection.query(
-            "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, c.relispartition "
+            "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, c.relispartition, "
+            "CASE WHEN c.relkind IN ('r', 'm') THEN c.relfilenode ELSE 0 END "
             "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
             "WHERE c.oid = ANY ($1::oid[])",
             which));
@@ -280,6 +281,7 @@ Result<std::map<std::uint32_t, DescribedRelation>> describe_relations(pg::Connec
             r.persistence = rows.text(i, 4)[0];
             r.replica_identity = rows.text(i, 5)[0];
             r.is_partition = rows.flag(i, 6);
+            r.schema.storage_id = oid_at(rows, i, 7);
         }
     }
     std::set<std::uint32_t> types;
@@ -291,14 +293,15 @@ Result<std::map<std::uint32_t, DescribedRelation>> describe_relations(pg::Connec
                 // with a relation pg_get_expr() locks it; only a generated column's expression needs one
                 "pg_catalog.pg_get_expr(d.adbin, CASE WHEN {0} = '' THEN 0 ELSE d.adrelid END), a.attidentity, "
                 "CASE WHEN a.attcollation <> t.typcollation THEN "
-                "pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.collname) END "
+                "pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.collname) END, {1} "
                 "FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
                 "LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
                 "LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation "
                 "LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace "
                 "WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped "
                 "ORDER BY a.attrelid, a.attnum",
-                version >= 120000 ? "a.attgenerated" : "''"),
+                version >= 120000 ? "a.attgenerated" : "''",
+                version >= 110000 ? "CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END" : "NULL"),
             which));
         for (int i = 0; i < rows.size(); ++i) {
             const auto it = out.find(oid_at(rows, i, 0));
@@ -317,6 +320,7 @@ Result<std::map<std::uint32_t, DescribedRelation>> describe_relations(pg::Connec
             const std::string identity = rows.text(i, 9);
             if (!identity.empty()) c.identity = identity == "a" ? "always" : "by default";
             c.collation = rows.text(i, 10);
+            if (!rows.null(i, 11)) c.missing_value = rows.text(i, 11);
             if (c.type_id >= 10000) types.insert(c.type_id);  // below are the fixed numbers of built-in types
             it->second.schema.columns.push_back(std::move(c));
         }

@@ -182,11 +182,11 @@ std::string binary_refusal(const ColumnSide& source, const ColumnSide& target) {
 }
 
 std::string copy_out_options(std::string_view format) {
-    return format == kFormatBinary ? " (FORMAT binary)" : R"( (FORMAT csv, NULL '\N', FORCE_QUOTE *))";
+    return format == kFormatBinary ? " (FORMAT binary)" : " (FORMAT csv, FORCE_QUOTE *, ENCODING 'UTF8')";
 }
 
 std::string copy_in_options(std::string_view format) {
-    return format == kFormatBinary ? " (FORMAT binary)" : R"( (FORMAT csv, NULL '\N'))";
+    return format == kFormatBinary ? " (FORMAT binary)" : " (FORMAT csv, ENCODING 'UTF8')";
 }
 
 }  // namespace godwit::postgres

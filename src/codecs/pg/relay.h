@@ -32,7 +32,7 @@ struct ColumnSide {
 // Formats of a load, and the options of COPY that both ends use for them.
 inline constexpr std::string_view kFormatBinary = "pg.binary";
 inline constexpr std::string_view kFormatCsv = "pg.csv";
-// " (FORMAT binary)"; the CSV form quotes every string that is not NULL, so '' and NULL stay apart
+// " (FORMAT binary)"; the CSV form quotes every value, and only an unquoted nothing is NULL
 [[nodiscard]] std::string copy_out_options(std::string_view format);
 [[nodiscard]] std::string copy_in_options(std::string_view format);
 

@@ -262,7 +262,7 @@ INSTANTIATE_TEST_SUITE_P(Binary, RelayTest, ::testing::ValuesIn(kCases), [](cons
 
 TEST(RelayFormats, CopyOptions) {
     EXPECT_EQ(copy_in_options(kFormatBinary), " (FORMAT binary)");
-    EXPECT_EQ(copy_out_options(kFormatCsv), " (FORMAT csv, NULL '\\N', FORCE_QUOTE *)");
+    EXPECT_EQ(copy_out_options(kFormatCsv), " (FORMAT csv, FORCE_QUOTE *, ENCODING 'UTF8')");
 }
 
 // Length and precision are the target's business once the value goes as text.

@@ -195,6 +195,7 @@ Result<std::vector<TableSchema>> build(pg::Connection& c, const Relations& all,
                 const auto d = described.find(leaf);
                 if (d == described.end()) continue;
                 t.leaves.push_back(d->second.schema.name);
+                t.storage_id += d->second.schema.storage_id;
                 add_size(leaf, t);
                 if (d->second.kind == 'f' || d->second.persistence == 'u') t.full_load_only = true;
                 weaken_by_leaf(d->second, t);

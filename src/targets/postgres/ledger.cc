@@ -194,7 +194,6 @@ CREATE TABLE IF NOT EXISTS godwit.gw_task (
     source_system text NOT NULL,
     source_timeline bigint NOT NULL,
     seen_timeline bigint NOT NULL,
-    generation_floor bigint NOT NULL DEFAULT 0,
     taken_at timestamptz NOT NULL);
 CREATE TABLE IF NOT EXISTS godwit.gw_table (
     task text NOT NULL,
@@ -209,6 +208,10 @@ CREATE TABLE IF NOT EXISTS godwit.gw_table (
     rows bigint NOT NULL DEFAULT 0,
     format text NOT NULL DEFAULT '',
     created boolean NOT NULL DEFAULT false,
+    target_schema text NOT NULL DEFAULT '',
+    target_table text NOT NULL DEFAULT '',
+    filled boolean NOT NULL DEFAULT false,
+    shared boolean NOT NULL DEFAULT false,
     PRIMARY KEY (task, source_schema, source_table));
 CREATE TABLE IF NOT EXISTS godwit.gw_slice (
     task text NOT NULL,
@@ -297,7 +300,7 @@ Result<Ledger> read_ledger(pg::Connection& c, const std::string& task) {
         "g.phase, g.generation, g.mark, g.applied, g.reason, g.rows "
         "FROM godwit.gw_task k LEFT JOIN LATERAL (SELECT seq, position FROM godwit.gw_progress w "
         "WHERE w.task = k.task ORDER BY seq DESC LIMIT 1) p ON true "
-        "LEFT JOIN godwit.gw_table g ON g.task = k.task WHERE k.task = $1 ORDER BY 6, 7",
+        "LEFT JOIN godwit.gw_table g ON g.task = k.task AND g.phase <> 'waiting' WHERE k.task = $1 ORDER BY 6, 7",
         std::vector<Param>{task}));
     if (rows.size() == 0) return fail(ErrorCode::not_found, "the target's ledger does not know the task");
     Ledger out;
@@ -325,13 +328,17 @@ Result<> reset_ledger(pg::Connection& c, const std::string& task, std::uint64_t 
     GW_CHECK(c.run("BEGIN"));
     const auto step = [&]() -> Result<> {
         const std::vector<Param> who{task, std::to_string(epoch)};
-        GW_CHECK(c.query("WITH u AS (UPDATE godwit.gw_task k SET source_system = $3, source_timeline = $4::bigint, "
-                         "seen_timeline = $4::bigint, generation_floor = greatest(generation_floor, (SELECT "
-                         "coalesce(max(generation), 0) FROM godwit.gw_table g WHERE g.task = $1)) "
-                         "WHERE task = $1 AND epoch = $2::bigint RETURNING 1) SELECT 1/count(*) FROM u",
+        GW_CHECK(c.query("WITH u AS (UPDATE godwit.gw_task SET source_system = $3, source_timeline = $4::bigint, "
+                         "seen_timeline = $4::bigint WHERE task = $1 AND epoch = $2::bigint RETURNING 1) "
+                         "SELECT 1/count(*) FROM u",
                          std::vector<Param>{task, std::to_string(epoch), source.system_id,
                                             std::to_string(source.timeline)}));
-        GW_CHECK(c.query("DELETE FROM godwit.gw_table WHERE task = $1", std::vector<Param>{task}));
+        // Rows stay, so that generations never repeat and what this task created or filled is remembered.
+        GW_CHECK(c.query("UPDATE godwit.gw_table g SET phase = 'waiting', mark = '', applied = '', reason = '', rows = 0, "
+                         "filled = filled OR EXISTS (SELECT 1 FROM godwit.gw_slice s WHERE s.task = g.task "
+                         "AND s.source_schema = g.source_schema AND s.source_table = g.source_table) "
+                         "WHERE task = $1",
+                         std::vector<Param>{task}));
         GW_CHECK(c.query("DELETE FROM godwit.gw_slice WHERE task = $1", std::vector<Param>{task}));
         // the chain of sequence numbers goes on, without a position
         GW_CHECK(c.query("WITH i AS (INSERT INTO godwit.gw_progress (task, seq, position, epoch, takeover) "
@@ -347,23 +354,42 @@ Result<> reset_ledger(pg::Connection& c, const std::string& task, std::uint64_t 
     return std::unexpected(explain_refusal(step.error(), "reset"));
 }
 
+Result<> forget_task(pg::Connection& c, const std::string& task) {
+    const auto there = GW_TRY(c.query("SELECT pg_catalog.to_regclass('godwit.gw_task') IS NOT NULL"));
+    if (!there.flag(0, 0)) return {};
+    const auto epoch = GW_TRY(epoch_now(c, task));
+    GW_CHECK(end_older_sessions(c, task, epoch + 1));
+    const std::string who = " WHERE task = " + quoted(task);
+    auto gone = c.run("BEGIN; DELETE FROM godwit.gw_task" + who + "; DELETE FROM godwit.gw_table" + who +
+                      "; DELETE FROM godwit.gw_slice" + who + "; DELETE FROM godwit.gw_progress" + who + "; COMMIT");
+    if (!gone && c.healthy()) [[maybe_unused]]
+        auto ignored = c.run("ROLLBACK");
+    return gone;
+}
+
 Result<BeganGeneration> begin_generation(pg::Connection& c, const std::string& task, std::uint64_t epoch,
                                          const TableName& table, const SnapshotMark& mark) {
     const std::vector<Param> key{task, table.schema, table.table};
     BeganGeneration out;
     {
         const auto old = GW_TRY(c.query(
-            "SELECT EXISTS (SELECT 1 FROM godwit.gw_slice WHERE task = $1 AND source_schema = $2 AND source_table = $3)",
+            "SELECT g.created, g.shared, g.filled OR EXISTS (SELECT 1 FROM godwit.gw_slice s WHERE s.task = g.task "
+            "AND s.source_schema = g.source_schema AND s.source_table = g.source_table) FROM godwit.gw_table g "
+            "WHERE task = $1 AND source_schema = $2 AND source_table = $3",
             key));
-        out.loaded_before = old.flag(0, 0);
+        if (old.size() == 1) {
+            out.created_before = old.flag(0, 0);
+            out.shared_before = old.flag(0, 1);
+            out.filled_before = old.flag(0, 2);
+        }
     }
     auto rows = c.query(
-        "WITH t AS (SELECT generation_floor FROM godwit.gw_task WHERE task = $1 AND epoch = $4::bigint FOR SHARE) "
+        "WITH t AS (SELECT 1 FROM godwit.gw_task WHERE task = $1 AND epoch = $4::bigint FOR SHARE) "
         "INSERT INTO godwit.gw_table AS g (task, source_schema, source_table, epoch, generation, phase, mark) "
-        "SELECT $1, $2, $3, $4::bigint, t.generation_floor + 1, 'loading', $5 FROM t "
+        "SELECT $1, $2, $3, $4::bigint, 1, 'loading', $5 FROM t "
         "ON CONFLICT (task, source_schema, source_table) DO UPDATE SET generation = g.generation + 1, "
-        "epoch = excluded.epoch, phase = 'loading', mark = excluded.mark, applied = '', reason = '', rows = 0, "
-        "format = '', created = false WHERE g.epoch <= excluded.epoch RETURNING generation",
+        "epoch = excluded.epoch, phase = 'loading', mark = excluded.mark, applied = '', reason = '', rows = 0 "
+        "WHERE g.epoch <= excluded.epoch RETURNING generation",
         std::vector<Param>{task, table.schema, table.table, std::to_string(epoch), mark.token});
     if (!rows) return std::unexpected(std::move(rows).error());
     if (rows->size() != 1)

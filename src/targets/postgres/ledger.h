@@ -66,14 +66,19 @@ using Param = pg::Param;
 [[nodiscard]] Result<Ledger> take_over(pg::Connection& connection, const std::string& task,
                                        const ServerTraits& source);
 [[nodiscard]] Result<Ledger> read_ledger(pg::Connection& connection, const std::string& task);
-// Forgets tables, slices and positions; generations go on from where they were.
+// Forgets phases, slices and positions; generations go on from where they were.
 [[nodiscard]] Result<> reset_ledger(pg::Connection& connection, const std::string& task, std::uint64_t epoch,
                                     const ServerTraits& source);
+
+// Removes all rows of the task, after ending its sessions. Fine when there is no ledger.
+[[nodiscard]] Result<> forget_task(pg::Connection& connection, const std::string& task);
 
 // First statement of a preparation: raises the generation, which waits for slices under way. Returns the new one.
 struct BeganGeneration {
     std::uint64_t generation = 0;
-    bool loaded_before = false;  // an earlier load of this task left rows in the table
+    bool created_before = false;  // an earlier load of this task created the table
+    bool filled_before = false;   // ... left rows in it
+    bool shared_before = false;   // ... found rows in it that were not its own
 };
 [[nodiscard]] Result<BeganGeneration> begin_generation(pg::Connection& connection, const std::string& task,
                                                        std::uint64_t epoch, const TableName& table,

@@ -1,0 +1,13 @@
+#pragma once
+// PostgreSQL as a target (core/target.h).
+
+#include <memory>
+
+#include "core/registry.h"
+#include "core/target.h"
+
+namespace godwit::postgres {
+
+[[nodiscard]] Result<std::unique_ptr<Target>> make_target(const EndpointConfig& endpoint, const TaskContext& task);
+
+}  // namespace godwit::postgres
