@@ -541,8 +541,8 @@ int task_cutover(Session& s, const std::string& name, double timeout_s) {
     }
     for (const Json& warning : array_of(*result, "warnings"))
         if (warning.is_string()) print(fmt::format("warning: {}\n", warning.get<std::string>()));
-    if (const auto sequences = number_of(*result, "sequences"); sequences != 0)
-        print(fmt::format("{} sequences set on the target\n", sequences));
+    if (const auto& sequences = array_of(*result, "sequences"); !sequences.empty())
+        print(fmt::format("{} sequences set on the target\n", sequences.size()));
     print(fmt::format("{}: the target has everything up to {}; point the application at it\n", name,
                       text_of(*result, "position")));
     return kOk;

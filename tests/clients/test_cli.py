@@ -318,9 +318,9 @@ def test_compare(cli, fake):
 
 def test_cutover(cli, fake):
     path = "POST /godwit/v1/tasks/ABC/cutover"
-    fake.answers[path] = {"ok": True, "lag_ms": 3, "position": "0/55", "sequences": 4, "warnings": []}
+    fake.answers[path] = {"ok": True, "lag_ms": 3, "position": "0/55", "sequences": ["a", "b"], "warnings": []}
     done = cli("task", "cutover", "move")
-    assert done.returncode == 0 and "0/55" in done.stdout and "4 sequences" in done.stdout
+    assert done.returncode == 0 and "0/55" in done.stdout and "2 sequences" in done.stdout
     fake.answers[path] = {"ok": False, "error": "changes keep coming"}
     assert cli("task", "cutover", "move").returncode == 1
 
