@@ -18,6 +18,10 @@ constexpr std::chrono::milliseconds kFullPause{50};              // before a ful
 constexpr std::chrono::milliseconds kReplyPause{10};             // between answers to a server that asks again and again
 constexpr std::chrono::milliseconds kWithoutTimeout{10'000};     // feedback where wal_sender_timeout is 0
 constexpr std::chrono::milliseconds kRetryBusySlot{100};
+constexpr int kHotWakes = 32;                                    // so many quick ones in a row: a busy stream
+constexpr std::chrono::microseconds kQuickWake{300};             // the next message came within
+constexpr std::chrono::microseconds kHotPause{60};                // longer, and small packets fill the socket: the server waits
+constexpr std::chrono::milliseconds kIdleMax{1};                 // what a busy stream may hold back from readers
 
 // Wakes a poll() when the stop token asks to.
 class StopWaker {
@@ -107,7 +111,7 @@ private:
     Result<> send_feedback(SteadyTime now);
     Result<> flush();
     Result<> goodbye();
-    void wait(std::chrono::milliseconds time, bool for_socket);
+    bool wait(std::chrono::microseconds time, bool for_socket);
     // why the server ended the stream
     Error ended();
 
@@ -122,7 +126,8 @@ private:
     StopWaker waker_;
 
     std::chrono::milliseconds interval_{kWithoutTimeout};
-    SteadyTime last_feedback_, last_keepalive_;
+    SteadyTime last_feedback_, last_keepalive_, last_idle_;
+    int quick_wakes_ = 0;  // in a row
     bool reply_asked_ = false;
     Lsn flushed_;  // never less than what the slot has confirmed: older servers would go back
 };
@@ -273,10 +278,7 @@ Result<bool> LogStream::Session::drain() {
 }
 
 Result<> LogStream::Session::receive() {
-    last_feedback_ = last_keepalive_ = clock_.steady();
-    // A TLS record may leave bytes inside the library that poll() does not see: it is asked as often as one record
-    // may need.
-    const int reads = PQsslInUse(connection_.raw()) != 0 ? 3 : 1;
+    last_feedback_ = last_keepalive_ = last_idle_ = clock_.steady();
     for (;;) {
         if (stop_.stop_requested()) return goodbye();
         GW_CHECK(keep_time());
@@ -286,30 +288,43 @@ Result<> LogStream::Session::receive() {
             continue;
         }
         if (GW_TRY(drain())) continue;
-        bool more = false;
-        for (int i = 0; i < reads && !more; ++i) {
-            if (PQconsumeInput(connection_.raw()) != 1) {
-                // what came before the end still counts, and its error says more
-                while (GW_TRY(drain())) {
-                }
-                return std::unexpected(lost(connection_.error_of(nullptr, "").message));
-            }
-            more = GW_TRY(drain());
-        }
-        if (more) continue;
 
-        auto pause = std::min(options_.feedback_max, interval_);
-        GW_CHECK(keep_time());
-        if (decoder_.keepalive_due()) pause = std::min(pause, options_.keepalive_min);
-        if (reply_asked_) pause = std::min(pause, kReplyPause);
-        GW_CHECK(sink_.idle());
-        wait(pause, true);
+        // The server sends message by message. While they follow each other closely, a short sleep lets some gather:
+        // one wake-up for many, and no small chunks. What comes now and then is passed on at once.
+        const bool hot = quick_wakes_ >= kHotWakes;
+        if (hot) wait(kHotPause, false);
+        if (!wait(std::chrono::microseconds(0), true)) {
+            const auto now = clock_.steady();
+            if (!hot || now - last_idle_ >= kIdleMax) {
+                GW_CHECK(sink_.idle());
+                last_idle_ = now;
+            }
+            auto pause = std::min(options_.feedback_max, interval_);
+            if (decoder_.keepalive_due()) pause = std::min(pause, options_.keepalive_min);
+            if (reply_asked_) pause = std::min(pause, kReplyPause);
+            if (hot) pause = std::min(pause, kIdleMax);  // then what was held back is shown
+            const bool came = wait(pause, true);
+            quick_wakes_ = came && clock_.steady() - now < kQuickWake ? std::min(quick_wakes_ + 1, kHotWakes) : 0;
+            if (!came) continue;
+        }
+        // A TLS record may leave bytes inside the library that poll() does not see: it is asked as often as one
+        // record may need.
+        for (int i = PQsslInUse(connection_.raw()) != 0 ? 3 : 1; i > 0; --i) {
+            if (PQconsumeInput(connection_.raw()) == 1) continue;
+            // what came before the end still counts, and its error says more
+            const Error e = connection_.error_of(nullptr, "");
+            while (GW_TRY(drain())) {
+            }
+            return std::unexpected(lost(e.message));
+        }
     }
 }
 
-void LogStream::Session::wait(std::chrono::milliseconds time, bool for_socket) {
+// true: the socket has something to read
+bool LogStream::Session::wait(std::chrono::microseconds time, bool for_socket) {
     pollfd fds[2] = {{waker_.fd(), POLLIN, 0}, {PQsocket(connection_.raw()), POLLIN, 0}};
-    ::poll(fds, for_socket ? 2 : 1, static_cast<int>(std::max<std::int64_t>(time.count(), 1)));
+    const timespec t{time.count() / 1'000'000, (time.count() % 1'000'000) * 1'000};
+    return ::ppoll(fds, for_socket ? 2 : 1, &t, nullptr) > 0 && fds[1].revents != 0;
 }
 
 Result<> LogStream::Session::keep_time() {
