@@ -55,7 +55,7 @@ format:             ## formats C++ and Python in place
 	.venv/bin/ruff format -q .
 
 demo:               ## migrates a live shop between two databases and proves that both sides are equal
-	tools/install.sh test
+	tools/install.sh demo
 	cmake --preset release >/dev/null
 	cmake --build --preset release --parallel $(JOBS) --target godwit
 	exec .venv/bin/python demo/demo.py

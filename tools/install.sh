@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# install.sh [build|test|fuzz ...] - what godwit needs on Debian 12: packages, and a Python environment in .venv.
+# install.sh [build|demo|test|fuzz ...] - what godwit needs on Debian 12: packages, and a Python environment in .venv.
 # Quick when everything is there. Needs root or sudo only for packages that are missing.
-#   build  compiler and libraries          test  build + servers and clients for suites and demo
-#   fuzz   build + clang                   (default: test)
+#   build  compiler and libraries          demo  build + PostgreSQL, Python environment
+#   test   demo + what the suites use      fuzz  build + clang               (default: test)
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
 build_packages=(g++ cmake ninja-build ccache mold pkg-config make git ca-certificates
     libpq-dev libcpp-httplib-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev
     nlohmann-json3-dev libcli11-dev libfmt-dev libgtest-dev libgmock-dev)
-test_packages=(postgresql-15 postgresql-client-15 pgcopydb libbenchmark-dev python3 python3-venv
-    maven unzip xz-utils curl util-linux procps)
+demo_packages=(postgresql-15 postgresql-client-15 python3 python3-venv util-linux curl)
+test_packages=("${demo_packages[@]}" maven unzip xz-utils pgcopydb libbenchmark-dev)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 
 parts=("${@:-test}")
@@ -19,9 +19,10 @@ venv=no
 for part in "${parts[@]}"; do
     case $part in
         build) ;;
+        demo) packages+=("${demo_packages[@]}"); venv=yes ;;
         test) packages+=("${test_packages[@]}"); venv=yes ;;
         fuzz) packages+=("${fuzz_packages[@]}") ;;
-        *) echo "install.sh: unknown part '$part' (build, test, fuzz)" >&2; exit 2 ;;
+        *) echo "install.sh: unknown part '$part' (build, demo, test, fuzz)" >&2; exit 2 ;;
     esac
 done
 

@@ -23,7 +23,7 @@ def test_every_block_is_run():
     others = [text.splitlines() for _, tour, text in BLOCKS if not tour]
     assert others == [
         ["make demo", "make test"],
-        ["make build", "tools/install.sh test", "source .venv/bin/activate", "export PATH=$PWD/build/release:$PATH"],
+        ["make build", "tools/install.sh demo", "source .venv/bin/activate", "export PATH=$PWD/build/release:$PATH"],
     ]
     assert sum(1 for _, tour, _ in BLOCKS if tour) == 6
 
