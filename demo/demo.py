@@ -3,7 +3,7 @@
 
 Everything runs in a temporary folder on free ports and is gone at the end, also after Ctrl-C.
 
-    DEMO_ROWS=2000000   rows before the traffic starts
+    DEMO_ROWS=4000000   rows before the traffic starts
     DEMO_SECONDS=15     traffic after the load, at least
     DEMO_KEEP=1         keep the folder with logs
 """
@@ -30,7 +30,7 @@ from godwit import GodwitServer
 from pg import PgServer
 from shop import TABLES, Traffic, fill
 
-ROWS = int(os.environ.get("DEMO_ROWS", "2000000"))
+ROWS = int(os.environ.get("DEMO_ROWS", "4000000"))
 SECONDS = float(os.environ.get("DEMO_SECONDS", "15"))
 SOURCE, TARGET = "shop", "warehouse"
 PASSWORD = "demo-password"
@@ -325,6 +325,9 @@ class Demo:
         say(compared.stdout.rstrip())
         if compared.returncode != 0:
             raise DemoError(f"godwit task compare ended with {compared.returncode}: {compared.stderr.strip()}")
+        missing = [t for t in TABLES if f"shop.{t} " not in compared.stdout]
+        if missing:
+            raise DemoError(f"godwit task compare left out {', '.join(missing)}")
         say()
         say("and without godwit, by count and MD5 on each server:")
         different = []
