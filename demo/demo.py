@@ -126,7 +126,8 @@ class Demo:
         done = sum(t["state"] == "Table completed" for t in tables)
         applied = sum(t["applied_inserts"] + t["applied_updates"] + t["applied_deletes"] for t in tables)
         lag = report.get("lag_ms", -1)
-        cells = int(24 * min(1.0, loaded / max(1, self.rows)))
+        part = 1.0 if tables and done == len(tables) else min(0.99, loaded / max(1, self.rows))
+        cells = int(24 * part)
         assert self.traffic is not None
         progress.show(
             f"{'█' * cells}{'░' * (24 - cells)} {loaded:>9,} rows  {done:>2}/{len(tables)} tables  "
@@ -153,20 +154,24 @@ class Demo:
         os.kill(pid, signal.SIGKILL)
         self.kills += 1
 
-    def checksum(self, server: PgServer, database: str, table: str) -> tuple[int, int]:
+    def checksum(self, server: PgServer, table: str, columns: str) -> tuple[int, int]:
         """Rows and the sum of their MD5 sums: the order does not matter, a row lost, doubled or changed does."""
-        columns = server.sql(
-            "select string_agg(quote_ident(column_name), ', ' order by ordinal_position) "
-            "from information_schema.columns where table_schema = 'shop' and table_name = %s",
-            (table,),
-            self.database_of(self.source),
-        )[0][0]
         rows, total = server.sql(
             f"select count(*), coalesce(sum(('x' || left(md5(r::text), 15))::bit(60)::bigint::numeric), 0) "
             f"from (select {columns} from shop.{table}) r",
-            database=database,
+            database=self.database_of(server),
         )[0]
         return int(rows), int(total)
+
+    def columns_of(self, table: str) -> str:
+        return str(
+            self.source.sql(
+                "select string_agg(quote_ident(column_name), ', ' order by ordinal_position) "
+                "from information_schema.columns where table_schema = 'shop' and table_name = %s",
+                (table,),
+                SOURCE,
+            )[0][0]
+        )
 
     def database_of(self, server: PgServer) -> str:
         return SOURCE if server is self.source else TARGET
@@ -246,7 +251,9 @@ class Demo:
             ]
         }
         (self.folder / "mappings.json").write_text(json.dumps(mappings, indent=1))
-        (self.folder / "settings.json").write_text(json.dumps({"Logging": {"EnableLogging": True}}))
+        (self.folder / "settings.json").write_text(
+            json.dumps({"Logging": {"EnableLogging": True}, "ErrorBehavior": {"RecoverableErrorInterval": 1}}, indent=1)
+        )
         self.task_arn = self.aws(
             f"create-replication-task --replication-task-identifier move --migration-type full-load-and-cdc "
             f"--source-endpoint-arn {endpoints['source']} --target-endpoint-arn {endpoints['target']} "
@@ -333,10 +340,9 @@ class Demo:
         different = []
         with ThreadPoolExecutor(2) as pool:
             for table in TABLES:
-                one, two = pool.map(
-                    lambda pair, table=table: self.checksum(pair[0], pair[1], table),
-                    [(self.source, SOURCE), (self.target, TARGET)],
-                )
+                columns = self.columns_of(table)
+                tasks = [pool.submit(self.checksum, server, table, columns) for server in (self.source, self.target)]
+                one, two = (t.result() for t in tasks)
                 same = one == two
                 say(
                     f"  {table:<16}{one[0]:>10,} rows  {one[1] & 0xFFFFFFFF:08x}   {two[0]:>10,} rows  "
