@@ -199,6 +199,7 @@ Result<> ApplyLoop::record(const Record& r) {
         case RecordKind::truncate: return truncate(r);
         case RecordKind::commit:
             transaction_.open = false;
+            seen_order_ = std::max(seen_order_, r.order);
             if (r.order > applied_order_) {
                 pending_ = Position{std::string(r.position)};
                 pending_order_ = r.order;
@@ -207,6 +208,7 @@ Result<> ApplyLoop::record(const Record& r) {
             }
             return {};
         case RecordKind::keepalive:
+            seen_order_ = std::max(seen_order_, r.order);
             if (r.order > std::max(pending_order_, applied_order_)) {
                 pending_ = Position{std::string(r.position)};
                 pending_order_ = r.order;
@@ -300,7 +302,15 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
         state.phase = phase;
         state.applied = reached;
         if (!open) GW_CHECK(applier_->begin(Applier::Mode::fast));
-        GW_CHECK(applier_->commit(std::nullopt, {state}));
+        // A table joins the common position, so that position must be the one that it has reached: both in one
+        // transaction, or a restart from an older position would apply the difference twice.
+        const bool joins = phase == TablePhase::joined && pending_order_ > applied_order_ && GW_RULE("join.position");
+        GW_CHECK(applier_->commit(joins ? pending_ : std::nullopt, {state}));
+        GW_FAILPOINT("catchup.committed");
+        if (joins) {
+            applied_ = pending_;
+            applied_order_ = pending_order_;
+        }
         open = false;
         entry->state = state;
         take_results();
@@ -467,7 +477,7 @@ Result<> ApplyLoop::wait_paused(std::stop_token stop) {
 
 bool ApplyLoop::attention(std::stop_token stop) const {
     return stop.stop_requested() ||
-           (p_.book.version() != book_version_ && p_.book.count(TablePhase::loaded) != 0);
+           (p_.book.version() != book_version_ && may_join() && p_.book.count(TablePhase::loaded) != 0);
 }
 
 // ---------------------------------------------------------------------------------------------- the loop
@@ -475,12 +485,13 @@ bool ApplyLoop::attention(std::stop_token stop) const {
 Result<StopCause> ApplyLoop::run(std::stop_token stop) {
     applier_ = GW_TRY(p_.target.open_applier(p_.settings.conflicts));
     if (applied_) applied_order_ = GW_TRY(p_.source.order(*applied_));
+    seen_order_ = GW_TRY(p_.source.order(log_start_));
     pending_ = applied_;
     pending_order_ = applied_order_;
     place_ = group_start_ = {};
     while (true) {
         if (boundary()) {
-            if (p_.book.version() != book_version_ && !stop_rule_.after_load) {
+            if (p_.book.version() != book_version_ && !stop_rule_.after_load && may_join()) {
                 book_version_ = p_.book.version();
                 GW_CHECK(join_loaded());
                 book_version_ = p_.book.version();

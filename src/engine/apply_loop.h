@@ -18,6 +18,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "core/source.h"
 #include "core/target.h"
@@ -50,8 +51,9 @@ public:
         Clock& clock;
         Log& task_log;
     };
-    ApplyLoop(Parts parts, std::optional<Position> applied, StopRule stop)
-        : p_(parts), applied_(std::move(applied)), stop_rule_(stop) {}
+    // `applied`: the common position on the target. `log_start`: where the change log begins, at or before it.
+    ApplyLoop(Parts parts, std::optional<Position> applied, Position log_start, StopRule stop)
+        : p_(parts), applied_(std::move(applied)), log_start_(std::move(log_start)), stop_rule_(stop) {}
 
     // Runs until stopped, a stop rule, or an error. Everything before the returned cause is durable on the target.
     [[nodiscard]] Result<StopCause> run(std::stop_token stop);
@@ -103,6 +105,9 @@ private:
     Result<> wait_paused(std::stop_token stop);
     void set_acknowledged();
     void take_results();
+    // After a restart the log begins before the common position. A table that joined in between would lose what lies
+    // between its own position and the common one, because the main cursor skips it.
+    [[nodiscard]] bool may_join() const { return seen_order_ >= applied_order_ || !GW_RULE("join.after_common"); }
     [[nodiscard]] bool attention(std::stop_token stop) const;
     [[nodiscard]] bool boundary() const { return !transaction_.open && !group_open_; }
 
@@ -110,6 +115,8 @@ private:
     std::unique_ptr<Applier> applier_;
     std::optional<Position> applied_;
     std::uint64_t applied_order_ = 0;
+    const Position log_start_;
+    std::uint64_t seen_order_ = 0;        // the main cursor has read everything up to here
     std::optional<Position> pending_;     // of the newest whole transaction or keepalive seen
     std::uint64_t pending_order_ = 0;
     std::int64_t pending_time_us_ = 0;

@@ -161,7 +161,8 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     // --- changes
     std::optional<Position> applied = ledger_.applied;
     const bool unfinished = loads && (book_.count(TablePhase::waiting) + book_.count(TablePhase::loading) != 0);
-    Position from;
+    Position from;       // of the stream
+    Position log_start;  // of the change log: earlier when a spool was restored
     if (!fresh || spec_.type == MigrationType::cdc) {
         if (spec_.type == MigrationType::cdc && (fresh || !applied)) {
             Position wanted;
@@ -201,7 +202,9 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
                                     "spool does not hold what lies between: start the task with reload-target",
                                     forgotten.token, applied->token));
         from = spooled ? spooled->to : forgotten;
+        log_start = spooled ? spooled->from : forgotten;
     }
+    if (log_start.empty()) log_start = from;
     if (!applied) applied = from;
     log_->set_acknowledged(spec_.start == StartType::resume ? Position{} : from);
 
@@ -236,7 +239,7 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     }
     apply_ = std::make_unique<ApplyLoop>(
         ApplyLoop::Parts{source_, target_, *log_, book_, progress_, settings_, *context_.clock, *context_.log}, applied,
-        rule);
+        log_start, rule);
     apply_ready_ = true;
     start_stream(from);
     loading_ = unfinished;
