@@ -25,6 +25,7 @@ std::string slice_key(const std::string& task, const TableName& table, std::uint
 
 // Ends sessions of the task with an epoch below `epoch` and waits until they are gone.
 Result<> end_older_sessions(pg::Connection& c, const std::string& task, std::uint64_t epoch) {
+    if (!GW_RULE("takeover.end_sessions")) return {};
     const std::string prefix = session_prefix(task);
     const std::string which =
         "datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid() "
@@ -68,14 +69,16 @@ Result<> raise_epoch(pg::Connection& c, const std::string& task, std::uint64_t f
             std::vector<Param>{task, std::to_string(from), source.system_id, std::to_string(source.timeline)}));
         if (row.size() != 1) return fail(ErrorCode::aborted, "another process takes the task over");
         // The unique key waits for an older transaction that has appended and not yet committed.
-        GW_CHECK(c.query("INSERT INTO godwit.gw_progress (task, seq, position, epoch, takeover) "
-                         "SELECT $1, coalesce(max(seq), 0) + 1, (SELECT position FROM godwit.gw_progress "
-                         "WHERE task = $1 ORDER BY seq DESC LIMIT 1), $2::bigint, true FROM godwit.gw_progress "
-                         "WHERE task = $1",
-                         std::vector<Param>{task, std::to_string(to)}));
+        if (GW_RULE("takeover.append"))
+            GW_CHECK(c.query("INSERT INTO godwit.gw_progress (task, seq, position, epoch, takeover) "
+                             "SELECT $1, coalesce(max(seq), 0) + 1, (SELECT position FROM godwit.gw_progress "
+                             "WHERE task = $1 ORDER BY seq DESC LIMIT 1), $2::bigint, true FROM godwit.gw_progress "
+                             "WHERE task = $1",
+                             std::vector<Param>{task, std::to_string(to)}));
         // Row locks wait for older slices that have passed their check and not yet committed.
-        GW_CHECK(c.query("UPDATE godwit.gw_table SET epoch = $2::bigint WHERE task = $1",
-                         std::vector<Param>{task, std::to_string(to)}));
+        if (GW_RULE("takeover.raise_tables"))
+            GW_CHECK(c.query("UPDATE godwit.gw_table SET epoch = $2::bigint WHERE task = $1",
+                             std::vector<Param>{task, std::to_string(to)}));
         GW_FAILPOINT("takeover.before_commit");
         return c.run("COMMIT");
     }();
@@ -163,8 +166,9 @@ std::string slice_claim_sql(const std::string& task, const TableName& table, std
     if (GW_RULE("load.epoch_check")) fresh += fmt::format(" AND epoch = {}", epoch);
     const std::string lock =
         fmt::format("WITH s AS (SELECT 1 FROM godwit.gw_table WHERE task = {} AND source_schema = {} AND source_table = {}"
-                    "{} FOR SHARE)",
-                    quoted(task), quoted(table.schema), quoted(table.table), fresh);
+                    "{}{})",
+                    quoted(task), quoted(table.schema), quoted(table.table), fresh,
+                    GW_RULE("load.row_lock") ? " FOR SHARE" : "");
     if (!GW_RULE("load.slice_unique")) return lock + " SELECT 1/count(*) FROM s";
     return fmt::format("{}, i AS (INSERT INTO godwit.gw_slice (task, source_schema, source_table, generation, slice) "
                        "SELECT {}, {}, {}, {}, {} FROM s RETURNING 1) SELECT 1/count(*) FROM i",

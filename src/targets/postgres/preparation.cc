@@ -263,6 +263,7 @@ Result<> empty_table(pg::Connection& c, const TableName& target, bool truncate) 
 Result<> empty_own_rows(pg::Connection& c, const TargetContext& x, const BeganGeneration& began, const TableName& target) {
     if (!began.filled_before) return {};
     bool shared = began.shared_before;
+    if (!GW_RULE("prepare.foreign_rows")) return empty_table(c, target, false);
     if (!shared) {
         const auto others = GW_TRY(c.query("SELECT task FROM godwit.gw_table WHERE task <> $1 AND target_schema = $2 AND "
                                            "target_table = $3 LIMIT 1",
@@ -290,6 +291,8 @@ Result<PreparedTable> prepare_in_transaction(pg::Connection& c, const Sessions& 
     PreparedTable out;
     // The generation first: it waits for slices under way, and those that come later are refused. Emptying first
     // would wait for a slice that waits for us.
+    if (!GW_RULE("prepare.generation_first"))
+        GW_CHECK(try_run(c, "LOCK TABLE " + pg::quote_name(target.schema, target.table) + " IN ACCESS EXCLUSIVE MODE"));
     const auto began = GW_TRY(begin_generation(c, x.task, sessions.epoch(), source.name, mark));
     out.generation = began.generation;
     GW_FAILPOINT("prepare.generation_raised");
@@ -372,7 +375,7 @@ Result<> build_keys(pg::Connection& c, const TableSchema& source, const Describe
     }
     // The source names its rows by another index: the target needs it too.
     if (source.identity == RowIdentity::key && !source.identity_columns.empty() &&
-        !GW_TRY(has_index(c, target.schema.source_id, source.identity_columns, true))) {
+        GW_RULE("finish.identity_index") && !GW_TRY(has_index(c, target.schema.source_id, source.identity_columns, true))) {
         auto built = c.run("CREATE UNIQUE INDEX ON " + quoted + " (" + quoted_list(source.identity_columns) + ")");
         if (!built) return std::unexpected(std::move(built).error().with("identity index of table " + name.text()));
     }

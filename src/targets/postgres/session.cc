@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/failpoint.h"
 #include "codecs/pg/describe.h"
 #include "targets/postgres/ledger.h"
 
@@ -57,7 +58,7 @@ Result<> Sessions::settle(pg::Connection& c, bool replica) const {
     const auto commit = endpoint_.attribute("synchronouscommit");
     auto set = c.run(essential_settings(c.server_version(), commit));
     if (!set) return std::unexpected(std::move(set).error().with("settings of a target session"));
-    if (replica) return c.run("SET session_replication_role = 'replica'");
+    if (replica && GW_RULE("session.replica_role")) return c.run("SET session_replication_role = 'replica'");
     return {};
 }
 

@@ -64,6 +64,28 @@ TEST_F(ExactnessTest, SliceBehindAPreparationIsRefused) {
     EXPECT_FALSE(began.has_value());
 }
 
+// load.row_lock: a slice that has passed its check and not yet touched the table holds a preparation up, so that its
+// rows go with the emptying. prepare.generation_first: the other order waits for a slice that waits for it.
+TEST_F(ExactnessTest, PreparationWaitsForASlice) {
+    auto p = process();
+    const auto t = table("t");
+    auto old = p->prepare(t, PrepMode::drop_and_create, kBoth, {"m1"});
+    ASSERT_OK(old);
+    auto slice = target_.connect();
+    ASSERT_OK(slice.run("BEGIN; " + slice_claim_sql("task1", t.name, old->generation, 1, 1)));
+    Result<PreparedTable> fresh;
+    std::jthread preparing([&] { fresh = p->prepare(t, PrepMode::truncate, kBoth, {"m2"}); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    EXPECT_OK(slice.run("INSERT INTO public.t VALUES (1, 'old')"));
+    EXPECT_OK(slice.run("COMMIT"));
+    preparing.join();
+    ASSERT_OK(fresh);
+    auto writer = p->open_writer();
+    ASSERT_OK(writer);
+    ASSERT_OK(copy(**writer, t, *fresh, 1));
+    EXPECT_EQ(rows(), "100|100");
+}
+
 // load.epoch_check: a process that was taken over loads nothing more.
 TEST_F(ExactnessTest, StaleEpochIsRefused) {
     auto first = process();
@@ -74,6 +96,7 @@ TEST_F(ExactnessTest, StaleEpochIsRefused) {
     auto stale = first->open_writer();
     ASSERT_OK(stale);
     EXPECT_THAT(error_text((*stale)->begin(t, *prepared, 7)), HasSubstr("taken the task over"));
+    (*stale)->abort();
     EXPECT_FALSE(first->prepare(t, PrepMode::truncate, kBoth, {"m1"}).has_value());
     EXPECT_FALSE(first->finish_load(t, *prepared, TablePhase::joined, 0).has_value());
     EXPECT_FALSE(first->set_phase(t.name, TablePhase::suspended, "why").has_value());

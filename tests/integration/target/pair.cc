@@ -6,13 +6,6 @@
 
 namespace godwit::test {
 
-void PairTest::SetUp() {
-    ServersTest::SetUp();
-    log_ = std::make_unique<Log>("/dev/null");
-}
-
-void PairTest::TearDown() { ServersTest::TearDown(); }
-
 ServerTraits PairTest::source_traits() {
     auto c = source_.connect({}, true);
     auto traits = postgres::read_server_traits(c);
@@ -31,6 +24,7 @@ std::unique_ptr<Target> PairTest::task(const std::string& id, const std::string&
 std::unique_ptr<Target> PairTest::process(const std::string& schema, std::map<std::string, std::string> attributes) {
     EndpointConfig e = target_.endpoint();
     e.attributes = std::move(attributes);
+    if (log_ == nullptr) log_ = std::make_unique<Log>("/dev/null");
     if (!user_.empty()) e.user = user_;
     auto t = postgres::make_target(e, TaskContext{task_id_, {}, {}, nullptr, log_.get()});
     if (!t) throw std::runtime_error(t.error().text());

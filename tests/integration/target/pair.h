@@ -13,9 +13,6 @@ namespace godwit::test {
 
 class PairTest : public ServersTest {
 protected:
-    void SetUp() override;
-    void TearDown() override;
-
     // A target as a process of its own would open and take it over. Every call is a new epoch.
     std::unique_ptr<Target> process(const std::string& schema = {}, std::map<std::string, std::string> attributes = {});
     // one more in the same test, with another task name

@@ -98,6 +98,12 @@ void ServersTest::SetUp() {
     }
 }
 
+void ServersTest::adopt(const std::string& databases) {
+    const auto comma = databases.find(',');
+    source_ = address_of(server_address("GODWIT_TEST_PG_SOURCE"), databases.substr(0, comma));
+    target_ = address_of(server_address("GODWIT_TEST_PG_TARGET"), databases.substr(comma + 1));
+}
+
 void ServersTest::TearDown() {
     for (auto& d : made_) {
         Database admin = d;

@@ -31,6 +31,9 @@ class ServersTest : public ::testing::Test {
 protected:
     void SetUp() override;
     void TearDown() override;
+    // both databases as one text, for another process of the same test
+    [[nodiscard]] std::string databases() const { return source_.name + "," + target_.name; }
+    void adopt(const std::string& databases);
     Database source_, target_;
 
 private:
