@@ -155,18 +155,20 @@ Result<PostgresSource::SlotRecord> PostgresSource::slot_record(bool fresh) {
     return r;
 }
 
+// Adds tables to what is captured. The publications always get the whole set: a table that dropped out of them, even
+// for a moment, would lose the changes of that moment.
 Result<> PostgresSource::publish(const std::vector<TableSchema>& tables) {
+    std::vector<TableName> names;
     {
         const std::lock_guard lock(tables_mutex_);
         for (const auto& t : tables) captured_[t.name] = std::make_shared<const TableSchema>(t);
+        for (const auto& [name, t] : captured_)
+            if (!t->is_view && !t->full_load_only) names.push_back(name);
     }
     if (slot_->plugin != "pgoutput" || !endpoint_.attribute("publicationname").empty()) return {};
-    std::vector<TableName> names;
-    for (const auto& t : tables)
-        if (!t.is_view && !t.full_load_only) names.push_back(t.name);
     pg::Connection* c = GW_TRY(control());
     GW_CHECK(check_publication_rights(*c, slot_->name, names));
-    auto changes = GW_TRY(mend_publications(*c, slot_->name, names));
+    GW_TRY(mend_publications(*c, slot_->name, names));
     return {};
 }
 
