@@ -364,8 +364,11 @@ class PgServer:
     # --- use
 
     def conninfo(self, database: str = "postgres") -> str:
-        secret = f" password={self.password}" if self.password else ""
-        return f"host={self.host} port={self.port} user={self.user} dbname={database}{secret}"
+        parts = {"host": self.host, "port": self.port, "user": self.user, "dbname": database}
+        if self.password:
+            parts["password"] = self.password
+        quoted = {k: str(v).replace("\\", r"\\").replace("'", r"\'") for k, v in parts.items()}
+        return " ".join(f"{k}='{v}'" for k, v in quoted.items())
 
     def connect(self, database: str = "postgres", **more: Any) -> Any:
         """A psycopg connection; commits each statement unless told otherwise."""
