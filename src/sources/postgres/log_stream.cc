@@ -168,6 +168,10 @@ Result<> LogStream::Session::start(Lsn from) {
         return fail(ErrorCode::unsupported,
                     fmt::format("test_decoding sends text in the database's encoding {}: use pgoutput",
                                 connection_.parameter("server_encoding")));
+    if (options_.plugin == "test_decoding" && connection_.server_version() >= 180000)
+        log_.warning(Component::source_capture,
+                     "test_decoding of PostgreSQL 18 can crash the server: when a transaction with savepoints and more "
+                     "changes than logical_decoding_work_mem is rolled back. Use pgoutput, or raise that setting");
     const auto timeout =
         GW_TRY(connection_.query("SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'"));
     if (const auto ms = timeout.number(0, 0); ms > 0)

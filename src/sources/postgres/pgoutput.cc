@@ -369,6 +369,7 @@ Result<> PgoutputDecoder::stream_abort(ByteReader& in, ChangeSink& sink) {
     const auto sub = in.be<std::uint32_t>();
     if (in.failed() || !in.at_end() || in_transaction_ || stream_ != nullptr) return damaged("Stream Abort");
     const auto it = streams_.find(xid);
+    // PostgreSQL 18 sends it, in protocol 1 too, for large rolled back transactions of which it has sent nothing
     if (it == streams_.end()) return {};
     if (it->second.wrote) sink.stream_abort(xid, sub);
     if (sub == xid) streams_.erase(it);

@@ -98,7 +98,9 @@ SlotReader::SlotReader(const Database& database, Mode mode, std::string slot, st
     options.connect.user = endpoint.user;
     options.connect.password = endpoint.password;
     options.connect.application_name = "godwit/test";
-    options.connect.settings = {"logical_decoding_work_mem=64kB"};
+    // test_decoding of 18 crashes the server when it spills a transaction that was rolled back
+    if (mode.plugin == "pgoutput" || std::stoi(database.ask("SHOW server_version_num")) < 180000)
+        options.connect.settings = {"logical_decoding_work_mem=64kB"};
     options.slot = std::move(slot);
     options.plugin = mode.plugin;
     options.publications = std::move(publications);
