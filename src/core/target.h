@@ -108,6 +108,7 @@ struct SchemaChange {
     ColumnSchema column;   // add, change_type: the new one
     std::string old_name;  // drop, rename
     std::string new_name;  // rename
+    std::vector<UserType> types;  // that the column needs
 };
 
 // Applies records inside one target transaction at a time. Use by one thread.
@@ -153,8 +154,12 @@ public:
     // as prepare() left it, after a restart
     [[nodiscard]] virtual Result<PreparedTable> prepared(const TableSchema& table, const TableState& state,
                                                          const std::vector<std::string>& offered_formats) = 0;
-    [[nodiscard]] virtual Result<std::vector<std::uint32_t>> slices_done(const TableSchema& table,
-                                                                         std::uint64_t generation) = 0;
+    struct SliceDone {
+        std::uint32_t number = 0;
+        std::uint64_t rows = 0;
+    };
+    [[nodiscard]] virtual Result<std::vector<SliceDone>> slices_done(const TableSchema& table,
+                                                                     std::uint64_t generation) = 0;
     [[nodiscard]] virtual Result<std::unique_ptr<SliceWriter>> open_writer() = 0;
     // Builds the key, gathers statistics, sets the phase. All slices are in.
     [[nodiscard]] virtual Result<> finish_load(const TableSchema& table, const PreparedTable& prepared,

@@ -183,7 +183,12 @@ Result<> Loader::open(const LoadPlan& plan, Job& job) {
     job.prepared = entry->prepared;
     job.load = GW_TRY(source_.open_table(plan.context, job.name));
     const auto done = GW_TRY(target_.slices_done(job.load.schema, job.prepared.generation));
-    const std::set<std::uint32_t> have(done.begin(), done.end());
+    std::set<std::uint32_t> have;
+    std::uint64_t rows = 0;
+    for (const auto& slice : done) {
+        have.insert(slice.number);
+        rows += slice.rows;
+    }
     for (const auto& slice : job.load.slices)
         if (!have.contains(slice.number)) job.todo.push_back(slice);
     progress_.table(job.name, [&](TableReport& t) {
@@ -191,6 +196,7 @@ Result<> Loader::open(const LoadPlan& plan, Job& job) {
         if (t.full_load_start_us == 0) t.full_load_start_us = progress_.now_us();
         t.slices = static_cast<std::uint32_t>(job.load.slices.size());
         t.slices_done = static_cast<std::uint32_t>(have.size());
+        t.full_load_rows = rows;  // the ledger's word, whatever an earlier process last said
     });
     GW_FAILPOINT("load.table_opened");
     return {};

@@ -142,7 +142,8 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     options.log = context_.log;
     log_ = std::make_unique<ChangeLog>(options);
 
-    progress_.update([&](TaskReport& r) { r.phase = loads ? "full load" : "change processing"; });
+    const bool unfinished = loads && (book_.count(TablePhase::waiting) + book_.count(TablePhase::loading) != 0);
+    progress_.update([&](TaskReport& r) { r.phase = unfinished ? "full load" : "change processing"; });
     running_ = true;
     if (!captures()) {
         progress_.update([&](TaskReport& r) {
@@ -160,7 +161,6 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
 
     // --- changes
     std::optional<Position> applied = ledger_.applied;
-    const bool unfinished = loads && (book_.count(TablePhase::waiting) + book_.count(TablePhase::loading) != 0);
     Position from;       // of the stream
     Position log_start;  // of the change log: earlier when a spool was restored
     if (!fresh || spec_.type == MigrationType::cdc) {

@@ -58,14 +58,15 @@ public:
         return prepared_table(sessions_, context_, table, state, offered_formats);
     }
 
-    Result<std::vector<std::uint32_t>> slices_done(const TableSchema& table, std::uint64_t generation) override {
+    Result<std::vector<SliceDone>> slices_done(const TableSchema& table, std::uint64_t generation) override {
         auto c = GW_TRY(sessions_.hold());
-        const auto rows = GW_TRY(c->query("SELECT slice FROM godwit.gw_slice WHERE task = $1 AND source_schema = $2 AND "
+        const auto rows = GW_TRY(c->query("SELECT slice, rows FROM godwit.gw_slice WHERE task = $1 AND source_schema = $2 AND "
                                           "source_table = $3 AND generation = $4::bigint ORDER BY slice",
                                           std::vector<Param>{context_.task, table.name.schema, table.name.table,
                                                              std::to_string(generation)}));
-        std::vector<std::uint32_t> out;
-        for (int i = 0; i < rows.size(); ++i) out.push_back(static_cast<std::uint32_t>(rows.number(i, 0)));
+        std::vector<SliceDone> out;
+        for (int i = 0; i < rows.size(); ++i)
+            out.push_back({static_cast<std::uint32_t>(rows.number(i, 0)), static_cast<std::uint64_t>(rows.number(i, 1))});
         return out;
     }
 

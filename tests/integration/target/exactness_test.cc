@@ -129,7 +129,7 @@ TEST_F(ExactnessTest, SecondCopyOfASliceIsSkipped) {
     ASSERT_OK(second);
     EXPECT_FALSE(*second);
     if (*second) ASSERT_OK(copy(**writer, t, *prepared, 3));
-    EXPECT_THAT(*p->slices_done(t, prepared->generation), ElementsAre(3));
+    EXPECT_THAT(*p->slices_done(t, prepared->generation), ElementsAre(testing::Field(&Target::SliceDone::number, 3U)));
     EXPECT_EQ(rows(), "100|100");
 }
 
@@ -203,7 +203,7 @@ TEST_F(ExactnessTest, TakeOverWaitsForACommitOnItsWay) {
         EXPECT_OK(hidden.run("COMMIT"));
     });
     auto second = process();
-    EXPECT_THAT(*second->slices_done(t, prepared->generation), ElementsAre(1));
+    EXPECT_THAT(*second->slices_done(t, prepared->generation), ElementsAre(testing::Field(&Target::SliceDone::number, 1U)));
     auto writer = second->open_writer();
     ASSERT_OK(writer);
     auto began = (*writer)->begin(t, *prepared, 1);
