@@ -43,7 +43,8 @@ int run(int argc, char** argv) {
     app.set_version_flag("--version", "godwit " GODWIT_VERSION);
     app.require_subcommand(1);
     app.fallthrough();  // --server and --json may stand anywhere
-    app.add_option("--server", address.url, "URL of the server (GODWIT_SERVER)")->capture_default_str();
+    app.add_option("--server", address.url, "URL of the server (GODWIT_SERVER, AWS_ENDPOINT_URL)")
+        ->capture_default_str();
     app.add_option("--region", address.region, "region of the resources (AWS_REGION)");
     app.add_flag("--json", json, "print JSON");
     app.footer(

@@ -53,7 +53,10 @@ ErrorCode code_of(const std::string& name, long status) {
 
 ServerAddress address_from_environment() {
     ServerAddress out;
-    if (const std::string url = environment({"GODWIT_SERVER"}); !url.empty()) out.url = url;
+    if (const std::string url =
+            environment({"GODWIT_SERVER", "AWS_ENDPOINT_URL_DATABASE_MIGRATION_SERVICE", "AWS_ENDPOINT_URL"});
+        !url.empty())
+        out.url = url;
     out.region = environment({"AWS_REGION", "AWS_DEFAULT_REGION"});
     Credentials keys{environment({"GODWIT_ACCESS_KEY", "AWS_ACCESS_KEY_ID"}),
                      environment({"GODWIT_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"}),

@@ -16,7 +16,8 @@ struct ServerAddress {
     std::optional<Credentials> credentials;  // nothing: unsigned, which a server on loopback accepts
 };
 
-// What is set in GODWIT_SERVER, GODWIT_ACCESS_KEY / AWS_ACCESS_KEY_ID ..., AWS_REGION / AWS_DEFAULT_REGION.
+// What is set in GODWIT_SERVER / AWS_ENDPOINT_URL, GODWIT_ACCESS_KEY / AWS_ACCESS_KEY_ID ..., AWS_REGION /
+// AWS_DEFAULT_REGION.
 [[nodiscard]] ServerAddress address_from_environment();
 
 // Use by one thread. Errors: unavailable when nobody answers; else what the server said, its name first.

@@ -113,6 +113,13 @@ def test_no_server_is_3_and_says_what_to_do(cli):
     assert "godwit serve" in done.stderr
 
 
+def test_the_address_of_aws_tools_is_enough(cli, fake):
+    assert cli("task", "list", GODWIT_SERVER="", AWS_ENDPOINT_URL=fake.url).returncode == 0
+    nobody = f"http://127.0.0.1:{free_port()}"
+    assert cli("task", "list", AWS_ENDPOINT_URL=nobody).returncode == 0  # GODWIT_SERVER wins
+    assert cli("--server", fake.url, "task", "list", GODWIT_SERVER=nobody).returncode == 0  # and --server over all
+
+
 def test_something_else_at_the_address(cli, fake):
     fake.answers["DescribeReplicationTasks"] = "<html>hello</html>"
     done = cli("task", "list")
