@@ -1,6 +1,7 @@
 // Decodes a replication slot to nowhere: the cost of the source's half alone. To be compared with
 //   pg_recvlogical --start --slot=COPY --endpos=LSN -f /dev/null -o proto_version=1 -o publication_names=p
-// on a copy of the slot. Nothing is acknowledged here, so that a slot can be read again. Prints one line of JSON.
+// on a copy of the slot. Nothing is acknowledged here, so that a slot can be read again. Prints one line of
+// JSON.
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -82,7 +83,9 @@ private:
     std::uint32_t relations_ = 0;
 };
 
-double seconds(const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; }
+double seconds(const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+}
 
 }  // namespace
 
@@ -120,8 +123,10 @@ int main(int argc, char** argv) {
         return schema;
     };
     std::unique_ptr<Decoder> decoder;
-    if (options.plugin == "test_decoding") decoder = std::make_unique<TestDecodingDecoder>(hooks);
-    else decoder = std::make_unique<PgoutputDecoder>(hooks);
+    if (options.plugin == "test_decoding")
+        decoder = std::make_unique<TestDecodingDecoder>(hooks);
+    else
+        decoder = std::make_unique<PgoutputDecoder>(hooks);
 
     SystemClock clock;
     Log log;
@@ -138,10 +143,11 @@ int main(int argc, char** argv) {
     }
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
-    fmt::print("{{\"seconds\": {:.3f}, \"cpu_seconds\": {:.3f}, \"messages\": {}, \"megabytes\": {:.1f}, "
-               "\"transactions\": {}, \"records\": {}, \"rss_mb\": {:.1f}}}\n",
-               wall, seconds(usage.ru_utime) + seconds(usage.ru_stime), stream.progress().messages.load(),
-               static_cast<double>(stream.progress().bytes.load()) / 1e6, sink.transactions, sink.records,
-               static_cast<double>(usage.ru_maxrss) / 1024.0);
+    fmt::print(
+        "{{\"seconds\": {:.3f}, \"cpu_seconds\": {:.3f}, \"messages\": {}, \"megabytes\": {:.1f}, "
+        "\"transactions\": {}, \"records\": {}, \"rss_mb\": {:.1f}}}\n",
+        wall, seconds(usage.ru_utime) + seconds(usage.ru_stime), stream.progress().messages.load(),
+        static_cast<double>(stream.progress().bytes.load()) / 1e6, sink.transactions, sink.records,
+        static_cast<double>(usage.ru_maxrss) / 1024.0);
     return 0;
 }

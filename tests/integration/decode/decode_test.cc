@@ -1,5 +1,5 @@
-// What a real server sends is what SELECT shows: snapshot(x) = change(x), for every type of spec/data-types section 9,
-// through pgoutput in text and binary, streamed and not, and through test_decoding.
+// What a real server sends is what SELECT shows: snapshot(x) = change(x), for every type of spec/data-types
+// section 9, through pgoutput in text and binary, streamed and not, and through test_decoding.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -27,7 +27,9 @@ const std::vector<Samples>& samples() {
         {"int2", {"-32768", "-1", "0", "32767"}},
         {"int4", {"-2147483648", "0", "2147483647"}},
         {"int8", {"-9223372036854775808", "9223372036854775807"}},
-        {"numeric", {"0", "1.10", "-0.1", "'NaN'", "repeat('9', 131072)::numeric", "('0.' || repeat('1', 16383))::numeric"}},
+        {"numeric",
+         {"0", "1.10", "-0.1", "'NaN'", "repeat('9', 131072)::numeric",
+          "('0.' || repeat('1', 16383))::numeric"}},
         {"numeric", {"'Infinity'", "'-Infinity'"}, 140000},
         {"numeric(38,38)", {"0.99999999999999999999999999999999999999"}},
         {"numeric(38,0)", {"-99999999999999999999999999999999999999"}},
@@ -36,30 +38,38 @@ const std::vector<Samples>& samples() {
         {"numeric(2,5)", {"0.00099"}, 150000},
         {"real", {"0", "'-0.0'", "'1e-45'", "'3.4028235e38'", "'NaN'", "'Infinity'", "'-Infinity'", "1.1"}},
         {"double precision",
-         {"'-0.0'", "'4.9e-324'", "'1.7976931348623157e308'", "0.30000000000000004", "'NaN'", "'Infinity'", "'-Infinity'"}},
+         {"'-0.0'", "'4.9e-324'", "'1.7976931348623157e308'", "0.30000000000000004", "'NaN'", "'Infinity'",
+          "'-Infinity'"}},
         {"money", {"'-92233720368547758.08'", "'92233720368547758.07'", "'1234.50'"}},
         {"boolean", {"true", "false"}},
         {"text",
-         {"''", "' '", "'NULL'", "'null'", "'\\N'", "'it''s \"quoted\", really'", "E'a\\r\\nb\\tc\\\\d'", "U&'\\+01F600'",
-          "U&'e\\0301 \\FFFD \\05D0\\05D1'", "' new-tuple: x[integer]:1'", "repeat('x', 1000000)",
+         {"''", "' '", "'NULL'", "'null'", "'\\N'", "'it''s \"quoted\", really'", "E'a\\r\\nb\\tc\\\\d'",
+          "U&'\\+01F600'", "U&'e\\0301 \\FFFD \\05D0\\05D1'", "' new-tuple: x[integer]:1'",
+          "repeat('x', 1000000)",
           "(SELECT string_agg(md5(i::text), '''') FROM generate_series(1, 300000) i)"}},
         {"varchar(4)", {"U&'\\+01F600\\+01F600\\+01F600\\+01F600'"}},
         {"varchar", {"repeat('y', 8001)"}},
         {"char(5)", {"'ab'", "''"}},
         {"\"char\"", {"'z'", "''", "''''"}},
         {"name", {"'n'"}},
-        {"bytea", {"''", "'\\x00'", "(SELECT string_agg(set_byte('\\x00', 0, i), '') FROM generate_series(0, 255) i)"}},
-        {"date", {"'4713-01-01 BC'", "'0001-01-01'", "'1582-10-10'", "'9999-12-31'", "'5874897-12-31'", "'infinity'", "'-infinity'"}},
+        {"bytea",
+         {"''", "'\\x00'",
+          "(SELECT string_agg(set_byte('\\x00', 0, i), '') FROM generate_series(0, 255) i)"}},
+        {"date",
+         {"'4713-01-01 BC'", "'0001-01-01'", "'1582-10-10'", "'9999-12-31'", "'5874897-12-31'", "'infinity'",
+          "'-infinity'"}},
         {"timestamp",
          {"'4713-11-24 00:00:00 BC'", "'1969-12-31 23:59:59.999999'", "'2024-02-29 12:34:56.123456'",
           "'294276-12-31 23:59:59.999999'", "'infinity'", "'-infinity'"}},
         {"timestamp(0)", {"'2024-02-29 12:34:56.6'"}},
-        {"timestamptz", {"'1890-01-01 00:00:00+00:53:28'", "'2024-03-31 02:30:00 Europe/Berlin'", "'infinity'"}},
+        {"timestamptz",
+         {"'1890-01-01 00:00:00+00:53:28'", "'2024-03-31 02:30:00 Europe/Berlin'", "'infinity'"}},
         {"timestamptz(3)", {"'2024-02-29 12:34:56.6789+05:30'"}},
         {"time", {"'00:00'", "'23:59:59.999999'", "'24:00:00'"}},
         {"timetz", {"'24:00:00+15:59'", "'00:00:00-15:59'"}},
         {"interval",
-         {"'1 year 2 mons 3 days 04:05:06.789'", "'-1 days -01:42:30'", "'1 mon -2 days +3:00'", "'0'", "'178000000 years'"}},
+         {"'1 year 2 mons 3 days 04:05:06.789'", "'-1 days -01:42:30'", "'1 mon -2 days +3:00'", "'0'",
+          "'178000000 years'"}},
         {"interval", {"'infinity'"}, 170000},
         {"int[]", {"'{}'", "'{NULL}'", "'{{1,2},{3,4}}'", "'[0:1]={1,2}'"}},
         {"text[]", {"'{\"NULL\",NULL,\"\"}'", "ARRAY['a,b', '{x}', 'q\"q', 'b\\s', '''', '']"}},
@@ -85,7 +95,8 @@ const std::vector<Samples>& samples() {
         {"bit(64)", {"repeat('1', 64)::bit(64)"}},
         {"varbit", {"B''", "B'10101'"}},
         {"json",
-         {"'{\"b\":1, \"a\":1e400,\"b\":2}'", "'12345678901234567890.123'", "'\"\\u0000\"'", "'null'", "'\"\"'", "'[]'", "' {}  '"}},
+         {"'{\"b\":1, \"a\":1e400,\"b\":2}'", "'12345678901234567890.123'", "'\"\\u0000\"'", "'null'",
+          "'\"\"'", "'[]'", "' {}  '"}},
         {"jsonb", {"'{\"b\":1, \"a\":1e400,\"b\":2}'", "'null'", "'\"it''s\"'"}},
         {"xml", {"'<?xml version=\"1.0\"?><a>x</a>'", "'<a/>text'"}},
         {"tsvector", {"'a:1A cat:2,5B ''it''''s'':3'"}},
@@ -126,8 +137,7 @@ protected:
         if (source_.ask("SHOW wal_level") != "logical") GTEST_SKIP() << "wal_level is not logical";
     }
     void TearDown() override {
-        if (!source_.name.empty() && source_.name != "postgres")
-            try {
+        if (!source_.name.empty() && source_.name != "postgres") try {
                 auto session = source_.connect();
                 for (const auto& s : slots_) (void)postgres::drop_slot(session, s, "godwit/", clock_, {});
             } catch (const std::exception&) {
@@ -149,14 +159,17 @@ protected:
 };
 
 // (table, id) -> text and binary of the column, as a session of the source sees it
-std::map<std::pair<std::string, int>, std::string> select_values(const Database& database, const std::string& table, bool binary) {
+std::map<std::pair<std::string, int>, std::string> select_values(const Database& database,
+                                                                 const std::string& table, bool binary) {
     auto session = database.connect();
     std::map<std::pair<std::string, int>, std::string> out;
     const std::string sql = fmt::format("SELECT id, v FROM public.{} ORDER BY id", table);
     const pg::Rows ids(PQexecParams(session.raw(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0));
-    const pg::Rows values(PQexecParams(session.raw(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, binary ? 1 : 0));
+    const pg::Rows values(
+        PQexecParams(session.raw(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, binary ? 1 : 0));
     if (values.size() != ids.size()) throw std::runtime_error(session.error_of(values.raw(), table).text());
-    for (int i = 0; i < ids.size(); ++i) out[{"public." + table, static_cast<int>(ids.number(i, 0))}] = values.text(i, 1);
+    for (int i = 0; i < ids.size(); ++i)
+        out[{"public." + table, static_cast<int>(ids.number(i, 0))}] = values.text(i, 1);
     return out;
 }
 
@@ -171,7 +184,9 @@ TEST_F(DecodeTest, SnapshotEqualsChange) {
         if (s.version_min > version_) continue;
         const std::string table = fmt::format("s{}", tables.size());
         tables.push_back(table);
-        create += fmt::format("CREATE TABLE {0} (id int PRIMARY KEY, v {1}); ALTER TABLE {0} REPLICA IDENTITY FULL;", table, s.type);
+        create += fmt::format(
+            "CREATE TABLE {0} (id int PRIMARY KEY, v {1}); ALTER TABLE {0} REPLICA IDENTITY FULL;", table,
+            s.type);
         for (std::size_t i = 0; i < s.values.size(); ++i)
             work += fmt::format("INSERT INTO {} VALUES ({}, {});", table, i, s.values[i]);
         work += fmt::format("INSERT INTO {} VALUES (1000, NULL);", table);
@@ -206,8 +221,10 @@ TEST_F(DecodeTest, SnapshotEqualsChange) {
             ASSERT_EQ(row.size(), 2U);
             const bool binary_id = row[0].state == CellState::binary;
             int id = 0;
-            if (binary_id) for (const char b : row[0].bytes) id = id << 8 | static_cast<unsigned char>(b);
-            else id = std::stoi(row[0].bytes);
+            if (binary_id)
+                for (const char b : row[0].bytes) id = id << 8 | static_cast<unsigned char>(b);
+            else
+                id = std::stoi(row[0].bytes);
             EXPECT_EQ(binary_id, mode.binary);
             if (id == 1000 || null_expected) {
                 EXPECT_EQ(row[1].state, CellState::null) << c.table << " " << id;
@@ -216,7 +233,8 @@ TEST_F(DecodeTest, SnapshotEqualsChange) {
             ASSERT_NE(row[1].state, CellState::null) << c.table << " " << id;
             const auto& expected = (row[1].state == CellState::binary ? binaries : texts).at({c.table, id});
             EXPECT_TRUE(row[1].bytes == expected)
-                << c.table << " " << id << ": " << row[1].bytes.substr(0, 100) << " but " << expected.substr(0, 100);
+                << c.table << " " << id << ": " << row[1].bytes.substr(0, 100) << " but "
+                << expected.substr(0, 100);
             if (!mode.binary) {
                 EXPECT_EQ(row[1].state, CellState::text);
             }
@@ -224,15 +242,20 @@ TEST_F(DecodeTest, SnapshotEqualsChange) {
         for (const auto& c : reader.sink.changes) {
             if (c.table == "public.again") continue;
             switch (c.kind) {
-                case RecordKind::insert: ++inserted, check(c, c.row, false); break;
+                case RecordKind::insert:
+                    ++inserted, check(c, c.row, false);
+                    break;
                 case RecordKind::update:
                     ++updated;
                     EXPECT_EQ(c.old_kind, OldRow::full);
                     check(c, c.old_row, false);
                     check(c, c.row, true);
                     break;
-                case RecordKind::remove: ++removed, check(c, c.old_row, true); break;
-                default: break;
+                case RecordKind::remove:
+                    ++removed, check(c, c.old_row, true);
+                    break;
+                default:
+                    break;
             }
         }
         EXPECT_EQ(inserted, texts.size());
@@ -244,8 +267,9 @@ TEST_F(DecodeTest, SnapshotEqualsChange) {
 
 // Unchanged TOAST is neither NULL nor empty.
 TEST_F(DecodeTest, UnchangedToast) {
-    source_.run("CREATE TABLE t (id int PRIMARY KEY, big text, n int); ALTER TABLE t ALTER big SET STORAGE EXTERNAL;"
-                "CREATE PUBLICATION pub FOR TABLE t; INSERT INTO t VALUES (1, repeat('x', 100000), 1)");
+    source_.run(
+        "CREATE TABLE t (id int PRIMARY KEY, big text, n int); ALTER TABLE t ALTER big SET STORAGE EXTERNAL;"
+        "CREATE PUBLICATION pub FOR TABLE t; INSERT INTO t VALUES (1, repeat('x', 100000), 1)");
     std::vector<std::pair<Mode, std::string>> readers;
     for (const auto& m : modes())
         if (version_ >= 140000 || (!m.binary && !m.streaming)) readers.emplace_back(m, make_slot(m.plugin));
@@ -267,11 +291,12 @@ TEST_F(DecodeTest, UnchangedToast) {
     }
 }
 
-// Random work in concurrent transactions with savepoints, rolled back parts, DDL and partitions; replaying the changes
-// gives the tables, in every mode.
+// Random work in concurrent transactions with savepoints, rolled back parts, DDL and partitions; replaying
+// the changes gives the tables, in every mode.
 TEST_F(DecodeTest, ReplayEqualsTables) {
     source_.run(
-        "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE \"Odd.\"\"name\" (id int PRIMARY KEY, v text);"
+        "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE \"Odd.\"\"name\" (id int PRIMARY KEY, v "
+        "text);"
         "CREATE TABLE p (id int PRIMARY KEY, v text) PARTITION BY HASH (id);"
         "CREATE TABLE p0 PARTITION OF p FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
         "CREATE TABLE p1 PARTITION OF p FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
@@ -302,19 +327,29 @@ TEST_F(DecodeTest, ReplayEqualsTables) {
             case 1:
             case 2:
             case 3:
-                run(s, fmt::format("INSERT INTO {} (id, v) SELECT g, repeat(md5(random()::text), {}) FROM generate_series({}, {}, {}) g"
+                run(s, fmt::format("INSERT INTO {} (id, v) SELECT g, repeat(md5(random()::text), {}) FROM "
+                                   "generate_series({}, {}, {}) g"
                                    " ON CONFLICT (id) DO UPDATE SET v = excluded.v",
                                    table, random() % 40, id, id + kSessions * 20, kSessions));
                 break;
             case 4:
-            case 5: run(s, fmt::format("UPDATE {} SET v = v || 'u' WHERE id = {}", table, id)); break;
-            case 6: run(s, fmt::format("DELETE FROM {} WHERE id = {}", table, id)); break;
-            case 7: run(s, fmt::format("UPDATE {0} SET id = {1} WHERE id = {2} AND NOT EXISTS (SELECT FROM {0} WHERE id = {1})", table,
-                                       id + kSessions * 1000, id));
+            case 5:
+                run(s, fmt::format("UPDATE {} SET v = v || 'u' WHERE id = {}", table, id));
                 break;
-            case 8: run(s, fmt::format("SAVEPOINT s{}", d)), ++d; break;
+            case 6:
+                run(s, fmt::format("DELETE FROM {} WHERE id = {}", table, id));
+                break;
+            case 7:
+                run(s, fmt::format("UPDATE {0} SET id = {1} WHERE id = {2} AND NOT EXISTS (SELECT FROM {0} "
+                                   "WHERE id = {1})",
+                                   table, id + kSessions * 1000, id));
+                break;
+            case 8:
+                run(s, fmt::format("SAVEPOINT s{}", d)), ++d;
+                break;
             case 9:
-                if (d > 0) --d, run(s, fmt::format("{} s{}", random() % 2 == 0 ? "ROLLBACK TO" : "RELEASE", d));
+                if (d > 0)
+                    --d, run(s, fmt::format("{} s{}", random() % 2 == 0 ? "ROLLBACK TO" : "RELEASE", d));
                 break;
             default:
                 run(s, random() % 5 == 0 ? "ROLLBACK" : "COMMIT");
@@ -323,10 +358,13 @@ TEST_F(DecodeTest, ReplayEqualsTables) {
         // DDL needs the tables for itself
         if (step % 300 == 299) {
             for (int i = 0; i < kSessions; ++i)
-                if (depth[static_cast<std::size_t>(i)] >= 0) run(i, "COMMIT"), depth[static_cast<std::size_t>(i)] = -1;
-            run(0, fmt::format("BEGIN; ALTER TABLE t ADD c{} int DEFAULT 5; INSERT INTO t (id, v) SELECT g, repeat('d', 300)"
+                if (depth[static_cast<std::size_t>(i)] >= 0)
+                    run(i, "COMMIT"), depth[static_cast<std::size_t>(i)] = -1;
+            run(0, fmt::format("BEGIN; ALTER TABLE t ADD c{} int DEFAULT 5; INSERT INTO t (id, v) SELECT g, "
+                               "repeat('d', 300)"
                                " FROM generate_series(100000, 101000) g ON CONFLICT DO NOTHING; SAVEPOINT x;"
-                               " ALTER TABLE t ADD gone int; UPDATE t SET gone = 1; ROLLBACK TO x; UPDATE t SET v = 'after' WHERE id > 100500;"
+                               " ALTER TABLE t ADD gone int; UPDATE t SET gone = 1; ROLLBACK TO x; UPDATE t "
+                               "SET v = 'after' WHERE id > 100500;"
                                " COMMIT",
                                ++columns_added));
         }
@@ -349,7 +387,9 @@ TEST_F(DecodeTest, ReplayEqualsTables) {
                 return row[1].state == CellState::unchanged ? before : row[1].bytes;
             };
             switch (c.kind) {
-                case RecordKind::insert: ASSERT_TRUE(rows.emplace(c.row[0].bytes, c.row[1].bytes).second); break;
+                case RecordKind::insert:
+                    ASSERT_TRUE(rows.emplace(c.row[0].bytes, c.row[1].bytes).second);
+                    break;
                 case RecordKind::update: {
                     const auto& key = c.old_kind == OldRow::none ? c.row[0].bytes : c.old_row[0].bytes;
                     const auto it = rows.find(key);
@@ -359,27 +399,34 @@ TEST_F(DecodeTest, ReplayEqualsTables) {
                     ASSERT_TRUE(rows.emplace(c.row[0].bytes, v).second);
                     break;
                 }
-                case RecordKind::remove: ASSERT_EQ(rows.erase(c.old_row[0].bytes), 1U) << c.table; break;
-                default: break;
+                case RecordKind::remove:
+                    ASSERT_EQ(rows.erase(c.old_row[0].bytes), 1U) << c.table;
+                    break;
+                default:
+                    break;
             }
         }
         for (const auto& [quoted, plain] : std::map<std::string, std::string>{
                  {"t", "public.t"}, {"\"Odd.\"\"name\"", "public.Odd.\"name"}, {"p", "public.p"}}) {
             auto session = source_.connect({}, true);
             const std::string sql = "SELECT id, v FROM " + quoted;
-            const pg::Rows rows(PQexecParams(session.raw(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, mode.binary ? 1 : 0));
+            const pg::Rows rows(PQexecParams(session.raw(), sql.c_str(), 0, nullptr, nullptr, nullptr,
+                                             nullptr, mode.binary ? 1 : 0));
             std::map<std::string, std::string> expected;
             for (int i = 0; i < rows.size(); ++i) expected[rows.text(i, 0)] = rows.text(i, 1);
-            EXPECT_TRUE(replayed[plain] == expected) << plain << ": " << replayed[plain].size() << " rows, not " << expected.size();
+            EXPECT_TRUE(replayed[plain] == expected)
+                << plain << ": " << replayed[plain].size() << " rows, not " << expected.size();
             EXPECT_GT(expected.size(), 20U);
         }
     }
 }
 
 TEST_F(DecodeTest, TruncateAndTypesOfTables) {
-    source_.run("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY REFERENCES a);"
-                "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY LIST (id); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);"
-                "CREATE PUBLICATION pub FOR TABLE a, b, p WITH (publish_via_partition_root = true)");
+    source_.run(
+        "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY REFERENCES a);"
+        "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY LIST (id); CREATE TABLE p1 PARTITION OF p FOR "
+        "VALUES IN (1);"
+        "CREATE PUBLICATION pub FOR TABLE a, b, p WITH (publish_via_partition_root = true)");
     for (const auto& m : {modes()[0], modes()[4]}) {
         SCOPED_TRACE(m.name);
         SlotReader reader(source_, m, make_slot(m.plugin), {"pub"});
@@ -405,7 +452,10 @@ TEST_F(DecodeTest, ReconnectsLoseAndRepeatNothing) {
         source_.run("TRUNCATE t");
         SlotReader reader(source_, m, make_slot(m.plugin), {"pub"});
         for (int i = 0; i < 30; ++i)
-            source_.run(fmt::format("INSERT INTO t SELECT g, repeat('x', 200) FROM generate_series({0} * 1000, {0} * 1000 + 700) g", i));
+            source_.run(
+                fmt::format("INSERT INTO t SELECT g, repeat('x', 200) FROM generate_series({0} * 1000, {0} * "
+                            "1000 + 700) g",
+                            i));
         source_.run("SELECT pg_logical_emit_message(true, 'end', '')");
         reader.sink.until = reader.log_end().value();
         reader.sink.acknowledge_all = true;
@@ -415,8 +465,10 @@ TEST_F(DecodeTest, ReconnectsLoseAndRepeatNothing) {
             std::mt19937 random(5);
             while (!stop.stop_requested()) {
                 std::this_thread::sleep_for(std::chrono::milliseconds(20 + random() % 60));
-                (void)session.run(fmt::format("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
-                                              " WHERE slot_name = '{}' AND active_pid IS NOT NULL", reader.options.slot));
+                (void)session.run(
+                    fmt::format("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
+                                " WHERE slot_name = '{}' AND active_pid IS NOT NULL",
+                                reader.options.slot));
             }
         });
         int lost = 0;
@@ -440,11 +492,14 @@ TEST_F(DecodeTest, AnIdleSlotMovesWhileOtherDatabasesWrite) {
     source_.run("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION pub FOR TABLE t");
     SlotReader reader(source_, modes()[0], make_slot("pgoutput"), {"pub"});
     reader.options.feedback_max = std::chrono::milliseconds(50);
-    reader.stream = std::make_unique<postgres::LogStream>(reader.options, *reader.decoder, reader.clock, reader.log);
+    reader.stream =
+        std::make_unique<postgres::LogStream>(reader.options, *reader.decoder, reader.clock, reader.log);
     reader.sink.acknowledge_all = true;
     Result<> outcome;
     std::jthread thread([&] { outcome = reader.read({}); });
-    target_.run("CREATE TABLE other (v text); INSERT INTO other SELECT repeat('x', 1000) FROM generate_series(1, 2000)");
+    target_.run(
+        "CREATE TABLE other (v text); INSERT INTO other SELECT repeat('x', 1000) FROM generate_series(1, "
+        "2000)");
     const auto end = reader.log_end();
     auto session = source_.connect();
     Lsn confirmed;
@@ -487,7 +542,8 @@ TEST_F(DecodeTest, AFullSinkKeepsTheConnection) {
     source_.run("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE PUBLICATION pub FOR TABLE t");
     SlotReader reader(source_, modes()[0], make_slot("pgoutput"), {"pub"});
     reader.options.connect.settings.emplace_back("wal_sender_timeout=1500ms");
-    reader.stream = std::make_unique<postgres::LogStream>(reader.options, *reader.decoder, reader.clock, reader.log);
+    reader.stream =
+        std::make_unique<postgres::LogStream>(reader.options, *reader.decoder, reader.clock, reader.log);
     source_.run("INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series(1, 20000) g");
     source_.run("SELECT pg_logical_emit_message(true, 'end', '')");
     reader.sink.until = reader.log_end().value();
@@ -508,7 +564,8 @@ TEST_F(DecodeTest, StopsInTheMiddleOfALargeTransaction) {
         SlotReader reader(source_, Mode{"", "pgoutput", false, streaming}, make_slot("pgoutput"), {"pub"});
         source_.run("INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series(1, 200000) g");
         std::jthread thread([&] {
-            while (reader.stream->progress().messages < 100) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            while (reader.stream->progress().messages < 100)
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
             reader.sink.stop.request_stop();
         });
         const auto from = std::chrono::steady_clock::now();
@@ -552,16 +609,20 @@ TEST_F(DecodeTest, ErrorsSayWhatIsWrong) {
         const auto slot = make_slot("pgoutput");
         SlotReader first(source_, modes()[0], slot, {"pub"}), second(source_, modes()[0], slot, {"pub"});
         std::jthread thread([&] { (void)first.read({}); });
-        while (first.stream->progress().walsender_pid == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        while (first.stream->progress().walsender_pid == 0)
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
         second.options.slot_wait_max = std::chrono::milliseconds(200);
-        second.stream = std::make_unique<postgres::LogStream>(second.options, *second.decoder, second.clock, second.log);
+        second.stream =
+            std::make_unique<postgres::LogStream>(second.options, *second.decoder, second.clock, second.log);
         const auto done = second.read({});
         ASSERT_FALSE(done);
         EXPECT_EQ(done.error().code, ErrorCode::failed_precondition);
-        EXPECT_NE(done.error().message.find(std::to_string(first.stream->progress().walsender_pid)), std::string::npos);
+        EXPECT_NE(done.error().message.find(std::to_string(first.stream->progress().walsender_pid)),
+                  std::string::npos);
         // it waits until the other one is gone
         second.options.slot_wait_max = std::chrono::seconds(20);
-        second.stream = std::make_unique<postgres::LogStream>(second.options, *second.decoder, second.clock, second.log);
+        second.stream =
+            std::make_unique<postgres::LogStream>(second.options, *second.decoder, second.clock, second.log);
         first.sink.stop.request_stop();
         ASSERT_OK(second.read_all());
         thread.join();

@@ -12,16 +12,20 @@ Result<> CollectingSink::recorded(std::uint32_t stream) {
     ByteBuffer& b = buffers_[stream];
     RecordReader reader(b.view());
     Record r;
-    if (!reader.next(r) || reader.position() != b.size()) return fail(ErrorCode::internal, "not one whole record");
+    if (!reader.next(r) || reader.position() != b.size())
+        return fail(ErrorCode::internal, "not one whole record");
     auto& to = stream == 0 ? pending_ : open_[stream];
     const auto read = [](const RowView& row) {
         std::vector<Value> out;
         if (!row.empty())
-            row.each([&](std::uint16_t, const Cell& c) { out.push_back({c.state, std::string(as_text(c.bytes))}); });
+            row.each([&](std::uint16_t, const Cell& c) {
+                out.push_back({c.state, std::string(as_text(c.bytes))});
+            });
         return out;
     };
     switch (r.kind) {
-        case RecordKind::relation: break;
+        case RecordKind::relation:
+            break;
         case RecordKind::begin:
             pending_.clear();
             begun(r.order);
@@ -30,11 +34,18 @@ Result<> CollectingSink::recorded(std::uint32_t stream) {
         case RecordKind::update:
         case RecordKind::remove:
             if (!relations.contains(r.relation)) return fail(ErrorCode::internal, "undefined relation");
-            to.push_back({r.kind, relations[r.relation].name.text(), r.xid, r.old_kind, read(r.old_row), read(r.row), {}});
+            to.push_back({r.kind,
+                          relations[r.relation].name.text(),
+                          r.xid,
+                          r.old_kind,
+                          read(r.old_row),
+                          read(r.row),
+                          {}});
             break;
         case RecordKind::truncate: {
             Change c{r.kind, "", r.xid, OldRow::none, {}, {}, {}};
-            for (ByteReader list(r.list); !list.at_end();) c.tables.push_back(relations[list.le<std::uint32_t>()].name.text());
+            for (ByteReader list(r.list); !list.at_end();)
+                c.tables.push_back(relations[list.le<std::uint32_t>()].name.text());
             to.push_back(std::move(c));
             break;
         }
@@ -88,7 +99,8 @@ void CollectingSink::stream_abort(std::uint32_t stream, std::uint32_t subxid) {
     aborted_.erase(stream);
 }
 
-SlotReader::SlotReader(const Database& database, Mode mode, std::string slot, std::vector<std::string> publications)
+SlotReader::SlotReader(const Database& database, Mode mode, std::string slot,
+                       std::vector<std::string> publications)
     : database_(database) {
     log.set_level(Severity::error);
     const auto endpoint = database.endpoint();
@@ -114,13 +126,16 @@ SlotReader::SlotReader(const Database& database, Mode mode, std::string slot, st
     hooks.left_out = [this](const TableName& name, std::string_view what) {
         left_out.push_back(name.text() + ": " + std::string(what));
     };
-    if (mode.plugin == "test_decoding") decoder = std::make_unique<postgres::TestDecodingDecoder>(hooks, 64U << 10);
-    else decoder = std::make_unique<postgres::PgoutputDecoder>(hooks);
+    if (mode.plugin == "test_decoding")
+        decoder = std::make_unique<postgres::TestDecodingDecoder>(hooks, 64U << 10);
+    else
+        decoder = std::make_unique<postgres::PgoutputDecoder>(hooks);
     stream = std::make_unique<postgres::LogStream>(options, *decoder, clock, log);
 }
 
 Lsn SlotReader::log_end() const {
-    return postgres::parse_lsn(std::string_view(database_.ask("SELECT pg_current_wal_lsn()"))).value_or(Lsn{});
+    return postgres::parse_lsn(std::string_view(database_.ask("SELECT pg_current_wal_lsn()")))
+        .value_or(Lsn{});
 }
 
 Result<> SlotReader::read_all(Lsn from) {
@@ -158,7 +173,7 @@ Result<std::shared_ptr<const TableSchema>> read_schema(pg::Connection& session, 
         if (rows.flag(i, 7)) schema->identity_columns.push_back(c.name);
         schema->columns.push_back(std::move(c));
     }
-    schema->identity = rows.text(0, 3) == "f"               ? RowIdentity::full
+    schema->identity = rows.text(0, 3) == "f"             ? RowIdentity::full
                        : schema->identity_columns.empty() ? RowIdentity::none
                                                           : RowIdentity::key;
     return schema;

@@ -35,7 +35,8 @@ struct Change {
     std::vector<std::string> tables;  // truncate
 };
 
-// Collects committed changes in commit order; torn transactions and aborted parts are dropped, as a real log does.
+// Collects committed changes in commit order; torn transactions and aborted parts are dropped, as a real log
+// does.
 class CollectingSink final : public ChangeSink {
 public:
     ByteBuffer& buffer(std::uint32_t stream) override { return buffers_[stream]; }
@@ -43,8 +44,8 @@ public:
     bool full() override { return is_full; }
     std::uint32_t new_relation_id() override { return ++last_id_; }
     void define(const Relation& relation) override { relations[relation.id] = relation; }
-    Result<> stream_commit(std::uint32_t stream, std::uint64_t order, std::uint64_t order_end, std::string_view position,
-                           std::int64_t time) override;
+    Result<> stream_commit(std::uint32_t stream, std::uint64_t order, std::uint64_t order_end,
+                           std::string_view position, std::int64_t time) override;
     void stream_abort(std::uint32_t stream, std::uint32_t subxid) override;
     void streams_lost() override {
         open_.clear();
@@ -110,6 +111,7 @@ private:
 };
 
 // What resolve() needs, read from the catalogue.
-[[nodiscard]] Result<std::shared_ptr<const TableSchema>> read_schema(pg::Connection& session, const TableName& name);
+[[nodiscard]] Result<std::shared_ptr<const TableSchema>> read_schema(pg::Connection& session,
+                                                                     const TableName& name);
 
 }  // namespace godwit::test

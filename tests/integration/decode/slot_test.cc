@@ -50,8 +50,10 @@ protected:
 };
 
 TEST(SlotName, HasTheShapeThatUsersKnow) {
-    const std::uint8_t random[16] = {0x7f, 0x51, 0x45, 0x66, 0xe4, 0xce, 0x41, 0x9a, 0xa4, 0x9e, 0x56, 0x1b, 0x4a, 0x1d, 0x9c, 0x8c};
-    EXPECT_EQ(slot_name("2KPCJKH6IKOFIU63ABCDEF", 16402, random), "2kpcjkh6ikofiu63_00016402_7f514566_e4ce_419a_a49e_561b4a1d9c8c");
+    const std::uint8_t random[16] = {0x7f, 0x51, 0x45, 0x66, 0xe4, 0xce, 0x41, 0x9a,
+                                     0xa4, 0x9e, 0x56, 0x1b, 0x4a, 0x1d, 0x9c, 0x8c};
+    EXPECT_EQ(slot_name("2KPCJKH6IKOFIU63ABCDEF", 16402, random),
+              "2kpcjkh6ikofiu63_00016402_7f514566_e4ce_419a_a49e_561b4a1d9c8c");
     EXPECT_EQ(slot_name("a-B", 4294967295U, random).substr(0, 26), "ab00000000000000_94967295_");
     for (const auto* id : {"", "ÄÖ", "0123456789abcdefghi"}) {
         const auto name = slot_name(id, 4294967295U);
@@ -112,7 +114,8 @@ TEST_F(SlotTest, NamesWhoIsInTheWay) {
     const auto made = create_slot(maker, session, r, clock_, {});
     ASSERT_FALSE(made);
     EXPECT_EQ(made.error().code, ErrorCode::failed_precondition);
-    EXPECT_NE(made.error().message.find(fmt::format("pid {}", writer.backend_pid())), std::string::npos) << made.error().message;
+    EXPECT_NE(made.error().message.find(fmt::format("pid {}", writer.backend_pid())), std::string::npos)
+        << made.error().message;
     if (two_phase) {
         EXPECT_NE(made.error().message.find("'gw it's open'"), std::string::npos) << made.error().message;
     }
@@ -146,10 +149,12 @@ TEST_F(SlotTest, DropsItsOwnReaderOnly) {
     SlotReader reader(source_, Mode{}, name_, {"pub"});
     Result<> outcome;
     std::jthread thread([&] { outcome = reader.read({}); });
-    while (reader.stream->progress().walsender_pid == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    while (reader.stream->progress().walsender_pid == 0)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
     const auto foreign = drop_slot(session, name_, "godwit/other", clock_, {});
     ASSERT_FALSE(foreign);
-    EXPECT_NE(foreign.error().message.find(std::to_string(reader.stream->progress().walsender_pid)), std::string::npos);
+    EXPECT_NE(foreign.error().message.find(std::to_string(reader.stream->progress().walsender_pid)),
+              std::string::npos);
     const auto busy = wait_until_free(session, name_, std::chrono::milliseconds(150), clock_, {});
     ASSERT_FALSE(busy);
     EXPECT_EQ(busy.error().code, ErrorCode::failed_precondition);
@@ -171,35 +176,44 @@ using Texts = std::vector<std::string>;
 TEST_F(SlotTest, Identities) {
     source_.run(
         "CREATE TABLE pk (b int, a int, c text, PRIMARY KEY (a, b)); CREATE TABLE none (a int);"
-        "CREATE TABLE late (a int PRIMARY KEY DEFERRABLE); CREATE TABLE whole (a int); ALTER TABLE whole REPLICA IDENTITY FULL;"
+        "CREATE TABLE late (a int PRIMARY KEY DEFERRABLE); CREATE TABLE whole (a int); ALTER TABLE whole "
+        "REPLICA IDENTITY FULL;"
         "CREATE TABLE nothing (a int PRIMARY KEY); ALTER TABLE nothing REPLICA IDENTITY NOTHING;"
-        "CREATE TABLE idx (a int PRIMARY KEY, b int NOT NULL, c int); CREATE UNIQUE INDEX idx_b ON idx (b) INCLUDE (c);"
+        "CREATE TABLE idx (a int PRIMARY KEY, b int NOT NULL, c int); CREATE UNIQUE INDEX idx_b ON idx (b) "
+        "INCLUDE (c);"
         "ALTER TABLE idx REPLICA IDENTITY USING INDEX idx_b;"
-        "CREATE TABLE dropped (a int PRIMARY KEY, b int NOT NULL); CREATE UNIQUE INDEX dropped_b ON dropped (b);"
+        "CREATE TABLE dropped (a int PRIMARY KEY, b int NOT NULL); CREATE UNIQUE INDEX dropped_b ON dropped "
+        "(b);"
         "ALTER TABLE dropped REPLICA IDENTITY USING INDEX dropped_b; DROP INDEX dropped_b;"
         "CREATE UNLOGGED TABLE unlogged (a int PRIMARY KEY); CREATE VIEW v AS SELECT 1 AS a;"
-        "CREATE TABLE p (a int, b text) PARTITION BY LIST (a); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);"
+        "CREATE TABLE p (a int, b text) PARTITION BY LIST (a); CREATE TABLE p1 PARTITION OF p FOR VALUES IN "
+        "(1);"
         "CREATE TABLE p2 (b text, a int NOT NULL); ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2);"
         "CREATE TABLE empty (a int PRIMARY KEY) PARTITION BY LIST (a);"
         "CREATE TABLE \"We \"\"ird\" (\"A b\" int PRIMARY KEY)");
     auto session = source_.connect();
     std::vector<TableName> names;
-    for (const auto* n : {"pk", "none", "late", "whole", "nothing", "idx", "dropped", "unlogged", "v", "p", "empty", "We \"ird", "missing"})
+    for (const auto* n : {"pk", "none", "late", "whole", "nothing", "idx", "dropped", "unlogged", "v", "p",
+                          "empty", "We \"ird", "missing"})
         names.push_back({"public", n});
     auto read = read_identities(session, names);
     ASSERT_OK(read);
     std::string seen;
     for (const auto& t : *read) {
-        seen += fmt::format("{} {} {}", t.name.table, t.publishable ? "yes" : "no", static_cast<int>(t.identity));
+        seen +=
+            fmt::format("{} {} {}", t.name.table, t.publishable ? "yes" : "no", static_cast<int>(t.identity));
         for (const auto& c : t.columns) seen += " " + c;
         seen += t.why_none.empty() ? "\n" : ": " + t.why_none + "\n";
     }
-    EXPECT_EQ(seen,
-              "pk yes 1 b a\nnone yes 0: it has no primary key\nlate yes 0: its primary key is deferrable\nwhole yes 2\n"
-              "nothing yes 0: its replica identity is NOTHING\nidx yes 1 b\n"
-              "dropped yes 0: the index of its replica identity was dropped\nunlogged no 0: it is not a permanent table\n"
-              "v no 0: it is not a permanent table\np yes 0: it has no primary key (partition p1)\nempty yes 1 a\n"
-              "We \"ird yes 1 A b\nmissing no 0: it does not exist\n");
+    EXPECT_EQ(
+        seen,
+        "pk yes 1 b a\nnone yes 0: it has no primary key\nlate yes 0: its primary key is deferrable\nwhole "
+        "yes 2\n"
+        "nothing yes 0: its replica identity is NOTHING\nidx yes 1 b\n"
+        "dropped yes 0: the index of its replica identity was dropped\nunlogged no 0: it is not a permanent "
+        "table\n"
+        "v no 0: it is not a permanent table\np yes 0: it has no primary key (partition p1)\nempty yes 1 a\n"
+        "We \"ird yes 1 A b\nmissing no 0: it does not exist\n");
     const auto of_p = [&] { return read_identities(session, {{"public", "p"}})->front(); };
     source_.run("ALTER TABLE p1 ADD PRIMARY KEY (a)");
     EXPECT_EQ(of_p().why_none, "it has no primary key (partition p2)");
@@ -216,11 +230,17 @@ TEST_F(SlotTest, Identities) {
 }
 
 TEST_F(SlotTest, PublicationsNeverFailTheApplication) {
-    source_.run("CREATE TABLE pk (a int PRIMARY KEY, v int); CREATE TABLE none (a int, v int);"
-                "CREATE TABLE late (a int PRIMARY KEY DEFERRABLE, v int); CREATE TABLE extra (a int PRIMARY KEY, v int);"
-                "CREATE TABLE parent (a int PRIMARY KEY, v int); CREATE TABLE child () INHERITS (parent)");
+    source_.run(
+        "CREATE TABLE pk (a int PRIMARY KEY, v int); CREATE TABLE none (a int, v int);"
+        "CREATE TABLE late (a int PRIMARY KEY DEFERRABLE, v int); CREATE TABLE extra (a int PRIMARY KEY, v "
+        "int);"
+        "CREATE TABLE parent (a int PRIMARY KEY, v int); CREATE TABLE child () INHERITS (parent)");
     auto session = source_.connect();
-    std::vector<TableName> wanted{{"public", "pk"}, {"public", "none"}, {"public", "late"}, {"public", "parent"}, {"public", "missing"}};
+    std::vector<TableName> wanted{{"public", "pk"},
+                                  {"public", "none"},
+                                  {"public", "late"},
+                                  {"public", "parent"},
+                                  {"public", "missing"}};
     ASSERT_OK(check_publication_rights(session, name_, wanted));
     auto mended = mend_publications(session, name_, wanted);
     ASSERT_OK(mended);
@@ -270,9 +290,11 @@ TEST_F(SlotTest, PublicationsNeverFailTheApplication) {
 
 TEST_F(SlotTest, MissingRightsSayWhatToGrant) {
     const std::string role = "gw_role_" + source_.name, owner = "gw_owner_" + source_.name;
-    source_.run(fmt::format("CREATE ROLE {0} LOGIN; CREATE ROLE {1}; CREATE TABLE a (id int PRIMARY KEY); ALTER TABLE a OWNER TO {1};"
-                            "CREATE TABLE b (id int PRIMARY KEY); ALTER TABLE b OWNER TO {0}",
-                            role, owner));
+    source_.run(
+        fmt::format("CREATE ROLE {0} LOGIN; CREATE ROLE {1}; CREATE TABLE a (id int PRIMARY KEY); ALTER "
+                    "TABLE a OWNER TO {1};"
+                    "CREATE TABLE b (id int PRIMARY KEY); ALTER TABLE b OWNER TO {0}",
+                    role, owner));
     {
         auto session = source_.connect(role);
         const std::vector<TableName> wanted{{"public", "a"}, {"public", "b"}};
@@ -280,14 +302,19 @@ TEST_F(SlotTest, MissingRightsSayWhatToGrant) {
         ASSERT_FALSE(checked);
         EXPECT_EQ(checked.error().code, ErrorCode::permission_denied);
         const auto& m = checked.error().message;
-        EXPECT_NE(m.find(fmt::format("GRANT CREATE ON DATABASE \"{}\" TO \"{}\"", source_.name, role)), std::string::npos) << m;
-        EXPECT_NE(m.find(fmt::format("GRANT \"{}\" TO \"{}\" (the owner of public.a)", owner, role)), std::string::npos) << m;
+        EXPECT_NE(m.find(fmt::format("GRANT CREATE ON DATABASE \"{}\" TO \"{}\"", source_.name, role)),
+                  std::string::npos)
+            << m;
+        EXPECT_NE(m.find(fmt::format("GRANT \"{}\" TO \"{}\" (the owner of public.a)", owner, role)),
+                  std::string::npos)
+            << m;
         EXPECT_EQ(m.find("public.b"), std::string::npos) << m;
         EXPECT_NE(m.find("test_decoding"), std::string::npos) << m;
         EXPECT_FALSE(mend_publications(session, name_, wanted));
         EXPECT_FALSE(read_publications(session, name_)->exists);
         // doing what it says helps
-        source_.run(fmt::format("GRANT CREATE ON DATABASE \"{0}\" TO \"{1}\"; GRANT \"{2}\" TO \"{1}\"", source_.name, role, owner));
+        source_.run(fmt::format("GRANT CREATE ON DATABASE \"{0}\" TO \"{1}\"; GRANT \"{2}\" TO \"{1}\"",
+                                source_.name, role, owner));
         EXPECT_OK(check_publication_rights(session, name_, wanted));
         EXPECT_OK(mend_publications(session, name_, wanted));
         EXPECT_EQ(read_publications(session, name_)->all.size(), 2U);
