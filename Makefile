@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build crash-build test unit suites check format demo bench crash mutants fuzz clean help
+.PHONY: build crash-build crash-suites test unit suites check format demo bench crash mutants fuzz clean help
 
 JOBS ?= $(shell nproc)
 # Suites wait on servers more than they compute.
@@ -23,10 +23,16 @@ build:              ## the program, at build/release/godwit
 
 crash-build:
 	cmake --preset crash >/dev/null
-	cmake --build --preset crash --parallel $(JOBS) --target godwit
+	cmake --build --preset crash --parallel $(JOBS) --target godwit pg_target_tests
 
-test: unit crash-build    ## installs, builds, runs every suite that CI runs
+test: unit crash-build crash-suites    ## installs, builds, runs every suite that CI runs
 	@$(MAKE) --no-print-directory suites
+
+# the suites that stop the program at its failpoints
+crash-suites: crash-build
+	tools/install.sh test
+	$(WITH_SERVERS) -- ctest --test-dir build/crash -R '^pg_target' --output-on-failure --no-tests=error >build/crash.log || { cat build/crash.log; exit 1; }
+	tail -n 4 build/crash.log
 
 unit:               ## the unit tests
 	tools/install.sh test
@@ -64,13 +70,14 @@ bench: build        ## godwit beside other tools, in one run
 	tools/install.sh test
 	.venv/bin/python bench/run.py
 
-crash: build crash-build    ## kills at every failpoint; longer than in make test
-	tools/install.sh test
+crash: build crash-suites    ## kills at every step of load and apply
 	GODWIT_CRASH_FULL=1 .venv/bin/pytest tests/crash -q -rs -n $(SUITE_JOBS)
 
-mutants: crash-build        ## breaks a rule on purpose and expects the suites to notice
+mutants: crash-build        ## switches each rule off and expects a test to notice
 	tools/install.sh test
-	.venv/bin/pytest tests/mutants -q -rs -n $(SUITE_JOBS)
+	for suite in tests/integration/*/mutants.sh; do
+	  $(WITH_SERVERS) -- sh $$suite build/crash/tests/integration/pg_$$(basename $$(dirname $$suite))_tests
+	done
 
 fuzz:               ## every decoder of outside bytes, FUZZ_SECONDS each
 	tools/install.sh fuzz

@@ -600,13 +600,25 @@ std::vector<std::string> inactive_warnings(const std::string& merged_json) {
         warn("ControlTablesSettings", key, "this control table is not written yet");
     for (const char* key : {"StreamBufferCount", "StreamBufferSizeInMB", "CtrlStreamBufferSizeInMB"})
         warn("StreamBufferSettings", key, "godwit sizes its buffers by the task's memory");
-    for (const char* key : {"DataErrorEscalationCount", "DataErrorEscalationPolicy",
-                            "DataTruncationErrorPolicy", "DataMaskingErrorPolicy", "EventErrorPolicy"})
-        warn("ErrorBehavior", key, "godwit does not act on it yet");
     for (const char* key :
-         {"StatementCacheSize", "MemoryKeepTime", "RecoveryTimeout", "BatchApplyTimeoutMin",
-          "BatchApplyTimeoutMax", "BatchApplyMemoryLimit", "BatchSplitSize", "BatchApplyPreserveTransaction"})
-        warn("ChangeProcessingTuning", key, "godwit does not act on it yet");
+         {"DataErrorEscalationCount", "DataErrorEscalationPolicy", "DataTruncationErrorPolicy",
+          "DataMaskingErrorPolicy", "EventErrorPolicy", "ApplyErrorEscalationPolicy",
+          "ApplyErrorEscalationCount", "TableErrorEscalationCount", "FullLoadIgnoreConflicts"})
+        warn("ErrorBehavior", key, "godwit does not act on it yet");
+    warn("FullLoadSettings", "CommitRate", "rows travel in slices, each committed whole");
+    warn("FullLoadSettings", "CreatePkAfterFullLoad", "keys are always built after the rows");
+    warn("TargetMetadata", "TaskRecoveryTableEnabled", "positions are always kept on the target");
+    for (const char* key :
+         {"CommitTimeout", "MinTransactionSize", "MemoryLimitTotal", "StatementCacheSize", "MemoryKeepTime",
+          "RecoveryTimeout", "BatchApplyTimeoutMin", "BatchApplyTimeoutMax", "BatchApplyMemoryLimit",
+          "BatchSplitSize", "BatchApplyPreserveTransaction"})
+        warn("ChangeProcessingTuning", key, "godwit paces itself and keeps within the task's memory");
+    warn("ChangeProcessingDdlHandlingPolicy", "HandleSourceTableDropped",
+         "a dropped table stays on the target");
+    if (const auto it = document.find("FailTaskWhenCleanTaskResourceFailed");
+        it != document.end() && to_boolean(*it).value_or(false))
+        out.emplace_back(
+            "FailTaskWhenCleanTaskResourceFailed = true has no effect: godwit does not act on it yet");
     warn("Logging", "EnableLogContext", "godwit does not act on it yet");
     if (flag(document, "TTSettings", "EnableTT"))
         out.emplace_back("TTSettings.EnableTT = true has no effect: time travel is not available in godwit");
