@@ -1,5 +1,6 @@
 #pragma once
-// What the two output plugins have in common: messages of one plugin go in, records of core/change.h come out.
+// What the two output plugins have in common: messages of one plugin go in, records of core/change.h come
+// out.
 
 #include <cstdint>
 #include <functional>
@@ -26,24 +27,25 @@ struct LogicalMessage {
 
 // Called by the thread that streams.
 struct DecoderHooks {
-    // false: the rows of this table are stepped over. Asked once per table version and again after reselect().
-    // Empty: every table is wanted. `oid` is the root's for partitions.
+    // false: the rows of this table are stepped over. Asked once per table version and again after
+    // reselect(). Empty: every table is wanted. `oid` is the root's for partitions.
     std::function<bool(std::uint32_t oid, std::string_view schema, std::string_view table)> wants;
-    // May correct the identity that the log claims, before the version is compared with the known one. Needed for
-    // partition roots, whose own identity says nothing about that of their leaves (see TableIdentity). Old rows are
-    // labelled by the corrected identity: `full` only if it is.
+    // May correct the identity that the log claims, before the version is compared with the known one. Needed
+    // for partition roots, whose own identity says nothing about that of their leaves (see TableIdentity).
+    // Old rows are labelled by the corrected identity: `full` only if it is.
     std::function<void(Relation& relation)> refine;
     std::function<Result<>(const LogicalMessage& message)> message;
 
-    // test_decoding alone, because its text names no oids and no identity. The table as the catalogue has it, the
-    // root for a partition leaf; `refresh`: a copy kept by the callee does not fit the log. Null: unknown or dropped.
+    // test_decoding alone, because its text names no oids and no identity. The table as the catalogue has it,
+    // the root for a partition leaf; `refresh`: a copy kept by the callee does not fit the log. Null: unknown
+    // or dropped.
     std::function<Result<std::shared_ptr<const TableSchema>>(const TableName& name, bool refresh)> resolve;
     // A change that cannot be applied was left out: "update without identity", "truncate of a partition".
     std::function<void(const TableName& name, std::string_view what)> left_out;
 };
 
-// Not thread safe: belongs to the thread that streams. It outlives connections, so that a table version that comes
-// again after a reconnect keeps its relation id.
+// Not thread safe: belongs to the thread that streams. It outlives connections, so that a table version that
+// comes again after a reconnect keeps its relation id.
 class Decoder {
 public:
     virtual ~Decoder() = default;
@@ -53,7 +55,8 @@ public:
     // One message of the plugin, without the XLogData header; `at` is that header's start.
     // Damaged input is data_loss; nothing is left half-written in the sink's buffer.
     [[nodiscard]] virtual Result<> decode(Bytes message, Lsn at, ChangeSink& sink) = 0;
-    // A connection starts at `from`: what was half read comes again from its beginning. The caller has told the sink.
+    // A connection starts at `from`: what was half read comes again from its beginning. The caller has told
+    // the sink.
     virtual void restart(Lsn from);
     // Asks hooks.wants anew, for the tables already seen too.
     virtual void reselect() = 0;
@@ -72,8 +75,8 @@ public:
 protected:
     explicit Decoder(DecoderHooks hooks) : hooks_(std::move(hooks)) {}
     [[nodiscard]] bool wants(const Relation& relation) const {
-        return !hooks_.wants || hooks_.wants(static_cast<std::uint32_t>(relation.source_id), relation.name.schema,
-                                             relation.name.table);
+        return !hooks_.wants || hooks_.wants(static_cast<std::uint32_t>(relation.source_id),
+                                             relation.name.schema, relation.name.table);
     }
     void recorded_to(Lsn end) noexcept {
         if (end > recorded_to_) recorded_to_ = end;
@@ -82,8 +85,8 @@ protected:
     const DecoderHooks hooks_;
     bool in_transaction_ = false;
     bool begun_ = false;  // its begin record was written
-    Lsn quiet_to_;     // everything before it was seen
-    Lsn recorded_to_;  // the sink was told so far
+    Lsn quiet_to_;        // everything before it was seen
+    Lsn recorded_to_;     // the sink was told so far
 };
 
 }  // namespace godwit::postgres

@@ -13,15 +13,16 @@ namespace godwit::postgres {
 namespace {
 
 constexpr std::int64_t kPostgresEpochUs = 946'684'800'000'000;
-constexpr std::size_t kDrainBytes = 64U << 10;                   // decoded between two looks at the clock
-constexpr std::chrono::milliseconds kFullPause{50};              // before a full sink is asked again
-constexpr std::chrono::milliseconds kReplyPause{10};             // between answers to a server that asks again and again
-constexpr std::chrono::milliseconds kWithoutTimeout{10'000};     // feedback where wal_sender_timeout is 0
+constexpr std::size_t kDrainBytes = 64U << 10;        // decoded between two looks at the clock
+constexpr std::chrono::milliseconds kFullPause{50};   // before a full sink is asked again
+constexpr std::chrono::milliseconds kReplyPause{10};  // between answers to a server that asks again and again
+constexpr std::chrono::milliseconds kWithoutTimeout{10'000};  // feedback where wal_sender_timeout is 0
 constexpr std::chrono::milliseconds kRetryBusySlot{100};
-constexpr int kHotWakes = 32;                                    // so many quick ones in a row: a busy stream
-constexpr std::chrono::microseconds kQuickWake{300};             // the next message came within
-constexpr std::chrono::microseconds kHotPause{60};                // longer, and small packets fill the socket: the server waits
-constexpr std::chrono::milliseconds kIdleMax{1};                 // what a busy stream may hold back from readers
+constexpr int kHotWakes = 32;                         // so many quick ones in a row: a busy stream
+constexpr std::chrono::microseconds kQuickWake{300};  // the next message came within
+constexpr std::chrono::microseconds kHotPause{
+    60};  // longer, and small packets fill the socket: the server waits
+constexpr std::chrono::milliseconds kIdleMax{1};  // what a busy stream may hold back from readers
 
 // Wakes a poll() when the stop token asks to.
 class StopWaker {
@@ -68,8 +69,9 @@ std::string start_statement(const LogStreamOptions& options, Lsn from, int serve
     std::string sql = fmt::format("START_REPLICATION SLOT {} LOGICAL {} (", pg::quote_name(options.slot),
                                   to_server_text(from));
     if (options.plugin == "test_decoding")
-        return sql + "\"include-xids\" 'on', \"include-timestamp\" 'on', \"skip-empty-xacts\" 'on', "
-                     "\"include-rewrites\" 'off')";
+        return sql +
+               "\"include-xids\" 'on', \"include-timestamp\" 'on', \"skip-empty-xacts\" 'on', "
+               "\"include-rewrites\" 'off')";
     const bool streaming = options.streaming && is_14;
     sql += fmt::format("proto_version '{}'", streaming ? 2 : 1);
     std::string names;
@@ -151,14 +153,16 @@ Result<> LogStream::run(Lsn from, ChangeSink& sink, std::stop_token stop) {
     }
     auto outcome = session.receive();
     sink.streams_lost();
-    if (!outcome) return std::unexpected(std::move(outcome).error().with("replication slot " + options_.slot));
+    if (!outcome)
+        return std::unexpected(std::move(outcome).error().with("replication slot " + options_.slot));
     return {};
 }
 
 Result<SlotInfo> LogStream::Session::free_slot() {
     auto slot = wait_until_free(connection_, options_.slot, options_.slot_wait_max, clock_, stop_);
     if (!slot && slot.error().code == ErrorCode::not_found)
-        return fail(ErrorCode::data_loss, slot.error().message + ": what it held back is lost, the tables need a reload");
+        return fail(ErrorCode::data_loss,
+                    slot.error().message + ": what it held back is lost, the tables need a reload");
     return slot;
 }
 
@@ -169,9 +173,11 @@ Result<> LogStream::Session::start(Lsn from) {
                     fmt::format("test_decoding sends text in the database's encoding {}: use pgoutput",
                                 connection_.parameter("server_encoding")));
     if (options_.plugin == "test_decoding" && connection_.server_version() >= 180000)
-        log_.warning(Component::source_capture,
-                     "test_decoding of PostgreSQL 18 can crash the server: when a transaction with savepoints and more "
-                     "changes than logical_decoding_work_mem is rolled back. Use pgoutput, or raise that setting");
+        log_.warning(
+            Component::source_capture,
+            "test_decoding of PostgreSQL 18 can crash the server: when a transaction with savepoints and "
+            "more "
+            "changes than logical_decoding_work_mem is rolled back. Use pgoutput, or raise that setting");
     const auto timeout =
         GW_TRY(connection_.query("SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'"));
     if (const auto ms = timeout.number(0, 0); ms > 0)
@@ -186,10 +192,12 @@ Result<> LogStream::Session::start(Lsn from) {
         flushed_ = slot.confirmed_flush;
         Lsn begin = from == Lsn{} ? slot.confirmed_flush : from;
         if (begin < slot.confirmed_flush) {
-            log_.warning(Component::source_capture,
-                         fmt::format("slot {} was confirmed up to {}: the server sends nothing before, although {} was "
-                                     "asked for",
-                                     slot.name, to_token(slot.confirmed_flush), to_token(begin)));
+            log_.warning(
+                Component::source_capture,
+                fmt::format(
+                    "slot {} was confirmed up to {}: the server sends nothing before, although {} was "
+                    "asked for",
+                    slot.name, to_token(slot.confirmed_flush), to_token(begin)));
             begin = slot.confirmed_flush;
         }
         const std::string sql = start_statement(options_, begin, connection_.server_version());
@@ -210,7 +218,8 @@ Result<> LogStream::Session::start(Lsn from) {
         }
         // the log was removed, or the slot invalidated since it was looked at
         if (e.sqlstate == "58P01") e.code = ErrorCode::data_loss, e.retry = Retry::never;
-        if (e.sqlstate == "55000" && connection_.healthy()) GW_CHECK(require_slot(connection_, options_.slot));
+        if (e.sqlstate == "55000" && connection_.healthy())
+            GW_CHECK(require_slot(connection_, options_.slot));
         return std::unexpected(std::move(e));
     }
 }
@@ -227,7 +236,8 @@ Error LogStream::Session::ended() {
     if (why->sqlstate == "42704") {
         why->code = ErrorCode::failed_precondition;
         why->retry = Retry::never;
-        why->message += ": a publication has to exist before the changes that are read through it were written";
+        why->message +=
+            ": a publication has to exist before the changes that are read through it were written";
     } else if (why->sqlstate == "58P01") {
         why->code = ErrorCode::data_loss;
         why->retry = Retry::never;
@@ -256,7 +266,8 @@ Result<> LogStream::Session::message(Bytes block) {
             reply_asked_ = reply_asked_ || asked;
             return {};
         }
-        default: break;
+        default:
+            break;
     }
     return fail(ErrorCode::data_loss, "the source sent a replication message that makes no sense");
 }
@@ -293,8 +304,8 @@ Result<> LogStream::Session::receive() {
         }
         if (GW_TRY(drain())) continue;
 
-        // The server sends message by message. While they follow each other closely, a short sleep lets some gather:
-        // one wake-up for many, and no small chunks. What comes now and then is passed on at once.
+        // The server sends message by message. While they follow each other closely, a short sleep lets some
+        // gather: one wake-up for many, and no small chunks. What comes now and then is passed on at once.
         const bool hot = quick_wakes_ >= kHotWakes;
         if (hot) wait(kHotPause, false);
         if (!wait(std::chrono::microseconds(0), true)) {
@@ -308,11 +319,12 @@ Result<> LogStream::Session::receive() {
             if (reply_asked_) pause = std::min(pause, kReplyPause);
             if (hot) pause = std::min(pause, kIdleMax);  // then what was held back is shown
             const bool came = wait(pause, true);
-            quick_wakes_ = came && clock_.steady() - now < kQuickWake ? std::min(quick_wakes_ + 1, kHotWakes) : 0;
+            quick_wakes_ =
+                came && clock_.steady() - now < kQuickWake ? std::min(quick_wakes_ + 1, kHotWakes) : 0;
             if (!came) continue;
         }
-        // A TLS record may leave bytes inside the library that poll() does not see: it is asked as often as one
-        // record may need.
+        // A TLS record may leave bytes inside the library that poll() does not see: it is asked as often as
+        // one record may need.
         for (int i = PQsslInUse(connection_.raw()) != 0 ? 3 : 1; i > 0; --i) {
             if (PQconsumeInput(connection_.raw()) == 1) continue;
             // what came before the end still counts, and its error says more
@@ -350,7 +362,8 @@ Result<> LogStream::Session::send_feedback(SteadyTime now) {
     flushed_ = std::max(flushed_, GW_TRY(parse_lsn(sink_.acknowledged())));
     std::byte m[34];
     m[0] = std::byte{'r'};
-    for (const std::size_t at : {1U, 9U, 17U}) ByteBuffer::store_be(m + at, flushed_.value());  // write, flush, apply
+    for (const std::size_t at : {1U, 9U, 17U})
+        ByteBuffer::store_be(m + at, flushed_.value());  // write, flush, apply
     ByteBuffer::store_be(m + 25, clock_.now().time_since_epoch().count() - kPostgresEpochUs);
     m[33] = std::byte{0};
     if (PQputCopyData(connection_.raw(), reinterpret_cast<const char*>(m), sizeof m) != 1)
@@ -363,7 +376,8 @@ Result<> LogStream::Session::send_feedback(SteadyTime now) {
 }
 
 Result<> LogStream::Session::flush() {
-    if (PQflush(connection_.raw()) != 0) return std::unexpected(lost(connection_.error_of(nullptr, "").message));
+    if (PQflush(connection_.raw()) != 0)
+        return std::unexpected(lost(connection_.error_of(nullptr, "").message));
     return {};
 }
 

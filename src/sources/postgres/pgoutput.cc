@@ -24,12 +24,13 @@ std::uint32_t load_be32(const std::byte* at) noexcept {
     return __builtin_bswap32(v);
 }
 
-// Turns one TupleData at `from` into a record's row at `to`, which has room for `left` bytes, too: both have the same
-// layout, so the bytes are copied at once and then the kinds and lengths are rewritten. Returns the row's size, 0
-// when it is damaged or has not `columns` cells.
+// Turns one TupleData at `from` into a record's row at `to`, which has room for `left` bytes, too: both have
+// the same layout, so the bytes are copied at once and then the kinds and lengths are rewritten. Returns the
+// row's size, 0 when it is damaged or has not `columns` cells.
 std::size_t copy_row(const std::byte* from, std::size_t left, std::byte* to, std::size_t columns) noexcept {
     if (left < 2) return 0;
-    const auto n = static_cast<std::uint16_t>(static_cast<unsigned>(from[0]) << 8U | static_cast<unsigned>(from[1]));
+    const auto n =
+        static_cast<std::uint16_t>(static_cast<unsigned>(from[0]) << 8U | static_cast<unsigned>(from[1]));
     if (n != columns) return 0;
     std::memcpy(to, from, left);
     std::memcpy(to, &n, sizeof n);
@@ -37,19 +38,25 @@ std::size_t copy_row(const std::byte* from, std::size_t left, std::byte* to, std
     for (std::uint16_t i = 0; i < n; ++i) {
         if (at == left) return 0;
         switch (static_cast<char>(from[at])) {
-            case 'n': to[at++] = static_cast<std::byte>(CellState::null); break;
-            case 'u': to[at++] = static_cast<std::byte>(CellState::unchanged); break;
+            case 'n':
+                to[at++] = static_cast<std::byte>(CellState::null);
+                break;
+            case 'u':
+                to[at++] = static_cast<std::byte>(CellState::unchanged);
+                break;
             case 't':
             case 'b': {
                 if (left - at < 5) return 0;
                 const std::uint32_t length = load_be32(from + at + 1);
                 if (length > left - at - 5) return 0;
-                to[at] = static_cast<std::byte>(from[at] == std::byte{'t'} ? CellState::text : CellState::binary);
+                to[at] =
+                    static_cast<std::byte>(from[at] == std::byte{'t'} ? CellState::text : CellState::binary);
                 std::memcpy(to + at + 1, &length, sizeof length);
                 at += 5 + std::size_t{length};
                 break;
             }
-            default: return 0;
+            default:
+                return 0;
         }
     }
     return at;
@@ -65,7 +72,8 @@ void PgoutputDecoder::restart(Lsn from) {
     stream_ = nullptr;
     stream_xid_ = 0;
     last_ = nullptr;
-    // Their records may lie in a torn transaction, which the sink drops: they are written again, under the same id.
+    // Their records may lie in a torn transaction, which the sink drops: they are written again, under the
+    // same id.
     for (auto& [oid, v] : common_) v->written = false;
 }
 
@@ -81,16 +89,26 @@ Result<> PgoutputDecoder::decode(Bytes message, Lsn, ChangeSink& sink) {
     switch (kind) {
         case 'I':
         case 'U':
-        case 'D': return row(kind, in, message, sink);
-        case 'B': return begin(in);
-        case 'C': return commit(in, sink);
-        case 'R': return relation(in);
-        case 'T': return truncate(in, sink);
-        case 'M': return logical_message(in);
-        case 'S': return stream_start(in);
-        case 'E': return stream_stop(in);
-        case 'c': return stream_commit(in, sink);
-        case 'A': return stream_abort(in, sink);
+        case 'D':
+            return row(kind, in, message, sink);
+        case 'B':
+            return begin(in);
+        case 'C':
+            return commit(in, sink);
+        case 'R':
+            return relation(in);
+        case 'T':
+            return truncate(in, sink);
+        case 'M':
+            return logical_message(in);
+        case 'S':
+            return stream_start(in);
+        case 'E':
+            return stream_stop(in);
+        case 'c':
+            return stream_commit(in, sink);
+        case 'A':
+            return stream_abort(in, sink);
         case 'O':
             in.be<std::uint64_t>();
             in.cstring();
@@ -103,7 +121,8 @@ Result<> PgoutputDecoder::decode(Bytes message, Lsn, ChangeSink& sink) {
             in.cstring();
             if (in.failed() || !in.at_end()) return damaged("Type");
             return {};
-        default: return damaged(fmt::format("unknown kind 0x{:02X}", static_cast<unsigned char>(kind)));
+        default:
+            return damaged(fmt::format("unknown kind 0x{:02X}", static_cast<unsigned char>(kind)));
     }
 }
 
@@ -115,7 +134,8 @@ PgoutputDecoder::Version* PgoutputDecoder::version(std::uint32_t oid) {
     if (last_ != nullptr && last_oid_ == oid) return last_;
     Version* found = nullptr;
     if (stream_ != nullptr)
-        if (const auto it = stream_->versions.find(oid); it != stream_->versions.end()) found = it->second.get();
+        if (const auto it = stream_->versions.find(oid); it != stream_->versions.end())
+            found = it->second.get();
     if (found == nullptr && stream_ == nullptr)
         if (const auto it = common_.find(oid); it != common_.end()) found = it->second.get();
     last_ = found;
@@ -137,8 +157,8 @@ Result<> PgoutputDecoder::begin(ByteReader& in) {
 }
 
 Result<> PgoutputDecoder::commit(ByteReader& in, ChangeSink& sink) {
-    in.u8();                   // flags, none in use
-    in.be<std::uint64_t>();    // the commit's own position: Begin said it
+    in.u8();                 // flags, none in use
+    in.be<std::uint64_t>();  // the commit's own position: Begin said it
     const Lsn end(in.be<std::uint64_t>());
     const auto time = in.be<std::int64_t>();
     if (in.failed() || !in.at_end() || !in_transaction_) return damaged("Commit");
@@ -177,16 +197,24 @@ Result<> PgoutputDecoder::relation(ByteReader& in) {
     }
     if (in.failed() || !in.at_end()) return damaged("Relation");
     switch (identity) {
-        case 'f': r.identity = RowIdentity::full; break;
+        case 'f':
+            r.identity = RowIdentity::full;
+            break;
         case 'd':
-        case 'i': r.identity = key ? RowIdentity::key : RowIdentity::none; break;
-        case 'n': r.identity = RowIdentity::none; break;
-        default: return damaged("Relation with an unknown identity");
+        case 'i':
+            r.identity = key ? RowIdentity::key : RowIdentity::none;
+            break;
+        case 'n':
+            r.identity = RowIdentity::none;
+            break;
+        default:
+            return damaged("Relation with an unknown identity");
     }
     if (hooks_.refine) hooks_.refine(r);
 
     const auto known = [&r](const std::shared_ptr<Version>& v) {
-        return v->relation.identity == r.identity && v->relation.name == r.name && v->relation.columns == r.columns;
+        return v->relation.identity == r.identity && v->relation.name == r.name &&
+               v->relation.columns == r.columns;
     };
     last_ = nullptr;
     if (stream_ != nullptr) {
@@ -300,7 +328,8 @@ Result<> PgoutputDecoder::truncate(ByteReader& in, ChangeSink& sink) {
     // all are known before anything is written
     ByteReader ahead = in;
     for (std::uint32_t i = 0; i < n; ++i)
-        if (version(ahead.be<std::uint32_t>()) == nullptr) return damaged("Truncate of a table before its Relation");
+        if (version(ahead.be<std::uint32_t>()) == nullptr)
+            return damaged("Truncate of a table before its Relation");
     list_.clear();
     for (std::uint32_t i = 0; i < n; ++i) {
         Version* v = version(in.be<std::uint32_t>());
@@ -369,7 +398,8 @@ Result<> PgoutputDecoder::stream_abort(ByteReader& in, ChangeSink& sink) {
     const auto sub = in.be<std::uint32_t>();
     if (in.failed() || !in.at_end() || in_transaction_ || stream_ != nullptr) return damaged("Stream Abort");
     const auto it = streams_.find(xid);
-    // PostgreSQL 18 sends it, in protocol 1 too, for large rolled back transactions of which it has sent nothing
+    // PostgreSQL 18 sends it, in protocol 1 too, for large rolled back transactions of which it has sent
+    // nothing
     if (it == streams_.end()) return {};
     if (it->second.wrote) sink.stream_abort(xid, sub);
     if (sub == xid) streams_.erase(it);

@@ -1,9 +1,10 @@
 #pragma once
-// PostgreSQL's own output plugin, protocol versions 1 (PostgreSQL 13) and 2 (14 on, open transactions streamed);
-// see "Logical Replication Message Formats" of its manual. Cells stay in the encoding in which they came.
+// PostgreSQL's own output plugin, protocol versions 1 (PostgreSQL 13) and 2 (14 on, open transactions
+// streamed); see "Logical Replication Message Formats" of its manual. Cells stay in the encoding in which
+// they came.
 //
-// A row has the same shape on the wire and in a record (count, then kind and length per cell), so it is copied whole
-// and then patched cell by cell.
+// A row has the same shape on the wire and in a record (count, then kind and length per cell), so it is
+// copied whole and then patched cell by cell.
 
 #include <unordered_map>
 

@@ -1,5 +1,5 @@
-// Every message kind of pgoutput, built by hand; golden records; a cut or a flipped byte anywhere is an error or other
-// records, never a crash.
+// Every message kind of pgoutput, built by hand; golden records; a cut or a flipped byte anywhere is an error
+// or other records, never a crash.
 
 #include "sources/postgres/pgoutput.h"
 
@@ -42,10 +42,15 @@ private:
 
 constexpr std::uint32_t kOid = 16385;
 
-Message begin(std::uint64_t order, std::uint32_t xid) { return std::move(Message('B').u64(order).u64(5).u32(xid)); }
-Message commit(std::uint64_t at, std::uint64_t end) { return std::move(Message('C').u8(0).u64(at).u64(end).u64(5)); }
+Message begin(std::uint64_t order, std::uint32_t xid) {
+    return std::move(Message('B').u64(order).u64(5).u32(xid));
+}
+Message commit(std::uint64_t at, std::uint64_t end) {
+    return std::move(Message('C').u8(0).u64(at).u64(end).u64(5));
+}
 // id (key), v
-Message relation(std::uint32_t xid = 0, std::string_view table = "t", char identity = 'd', std::uint32_t oid = kOid) {
+Message relation(std::uint32_t xid = 0, std::string_view table = "t", char identity = 'd',
+                 std::uint32_t oid = kOid) {
     Message m('R');
     if (xid != 0) m.u32(xid);
     m.u32(oid).text("shop").text(table).kind(identity).u16(2);
@@ -66,7 +71,9 @@ Message stream_stop() { return Message('E'); }
 Message stream_commit(std::uint32_t xid, std::uint64_t at, std::uint64_t end) {
     return std::move(Message('c').u32(xid).u8(0).u64(at).u64(end).u64(5));
 }
-Message stream_abort(std::uint32_t xid, std::uint32_t sub) { return std::move(Message('A').u32(xid).u32(sub)); }
+Message stream_abort(std::uint32_t xid, std::uint32_t sub) {
+    return std::move(Message('A').u32(xid).u32(sub));
+}
 
 constexpr std::int64_t kTime = 946'684'800'000'005;
 
@@ -86,13 +93,12 @@ struct Fixture {
 TEST(Pgoutput, OneTransactionOfEveryKind) {
     Fixture f;
     f.all({begin(0x10, 740), relation(), std::move(Message('O').u64(7).text("elsewhere")),
-           std::move(Message('Y').u32(99).text("shop").text("mood")),
-           insert("t1"),
+           std::move(Message('Y').u32(99).text("shop").text("mood")), insert("t1"),
            std::move(change('I').kind('N').row({std::string_view("b\0\xff", 3), "t"})),
            std::move(change('U').kind('N').row({"t1", "u"})),
            std::move(change('U').kind('K').row({"t1", "n"}).kind('N').row({"t2", "n"})),
-           std::move(change('D').kind('K').row({"t2", "n"})),
-           std::move(Message('T').u32(1).u8(3).u32(kOid)), commit(0x10, 0x1'0000'0020)});
+           std::move(change('D').kind('K').row({"t2", "n"})), std::move(Message('T').u32(1).u8(3).u32(kOid)),
+           commit(0x10, 0x1'0000'0020)});
     EXPECT_EQ(f.sink.text(), fmt::format("begin 740 @0000000000000010 t={0}\n"
                                          "relation 1 shop.t oid=16385 key [id*:23 v:1043(14)]\n"
                                          "insert 1 (t:1, t:x)\n"
@@ -108,14 +114,16 @@ TEST(Pgoutput, OneTransactionOfEveryKind) {
 
 TEST(Pgoutput, FullIdentity) {
     Fixture f;
-    f.all({begin(1, 7), relation(0, "t", 'f'), std::move(change('U').kind('O').row({"t1", "n"}).kind('N').row({"t1", "tz"})),
+    f.all({begin(1, 7), relation(0, "t", 'f'),
+           std::move(change('U').kind('O').row({"t1", "n"}).kind('N').row({"t1", "tz"})),
            std::move(change('D').kind('O').row({"t1", "tz"})), commit(1, 2)});
     EXPECT_EQ(f.sink.lines[1], "relation 1 shop.t oid=16385 full [id*:23 v*:1043(14)]");
     EXPECT_EQ(f.sink.lines[2], "update 1 full (t:1, null) -> (t:1, t:z)");
     EXPECT_EQ(f.sink.lines[3], "remove 1 full (t:1, t:z)");
 }
 
-// A partition root's own identity may claim FULL while its leaves send keys only: the corrected one labels the row.
+// A partition root's own identity may claim FULL while its leaves send keys only: the corrected one labels
+// the row.
 TEST(Pgoutput, RefinedIdentityLabelsOldRows) {
     DecoderHooks hooks;
     hooks.refine = [](Relation& r) {
@@ -123,14 +131,15 @@ TEST(Pgoutput, RefinedIdentityLabelsOldRows) {
         r.columns[1].identity = false;
     };
     Fixture f(hooks);
-    f.all({begin(1, 7), relation(0, "t", 'f'), std::move(change('D').kind('O').row({"t1", "n"})), commit(1, 2)});
+    f.all({begin(1, 7), relation(0, "t", 'f'), std::move(change('D').kind('O').row({"t1", "n"})),
+           commit(1, 2)});
     EXPECT_EQ(f.sink.lines[2], "remove 1 key (t:1, null)");
 }
 
 TEST(Pgoutput, AVersionIsWrittenOnce) {
     Fixture f;
-    f.all({begin(1, 7), relation(), insert("t1"), relation(), insert("t2"), commit(1, 2), begin(3, 8), relation(),
-           insert("t3"), relation(0, "renamed"), insert("t4"), commit(3, 4)});
+    f.all({begin(1, 7), relation(), insert("t1"), relation(), insert("t2"), commit(1, 2), begin(3, 8),
+           relation(), insert("t3"), relation(0, "renamed"), insert("t4"), commit(3, 4)});
     ASSERT_EQ(f.sink.relations.size(), 2U);
     EXPECT_EQ(f.sink.relations.at(2).name.table, "renamed");
     EXPECT_EQ(f.sink.lines[6], "insert 1 (t:3, t:x)");
@@ -173,8 +182,8 @@ TEST(Pgoutput, StreamsKeepTheirOwnVersions) {
     Fixture f;
     f.all({begin(1, 7), relation(), insert("t1"), commit(1, 2),
            // 20 alters the table; 21, which does not see that, has the common version
-           stream_start(20), relation(20, "altered"), insert("t2", 20), stream_stop(), stream_start(21), relation(21),
-           insert("t3", 21), stream_stop(),
+           stream_start(20), relation(20, "altered"), insert("t2", 20), stream_stop(), stream_start(21),
+           relation(21), insert("t3", 21), stream_stop(),
            // neither does an ordinary transaction
            begin(3, 8), insert("t4"), commit(3, 4), stream_start(20), insert("t5", 22), stream_stop(),
            stream_abort(20, 22), stream_commit(20, 5, 6), stream_commit(21, 7, 8),
@@ -205,8 +214,8 @@ TEST(Pgoutput, StreamsKeepTheirOwnVersions) {
 
 TEST(Pgoutput, AbortedStreamsLeaveNothing) {
     Fixture f;
-    f.all({stream_start(20), relation(20), insert("t1", 20), stream_stop(), stream_abort(20, 20), stream_abort(99, 99),
-           begin(1, 8), relation(), insert("t2"), commit(1, 2)});
+    f.all({stream_start(20), relation(20), insert("t1", 20), stream_stop(), stream_abort(20, 20),
+           stream_abort(99, 99), begin(1, 8), relation(), insert("t2"), commit(1, 2)});
     EXPECT_TRUE(f.sink.open.empty());
     EXPECT_EQ(f.sink.lines.size(), 4U);
     EXPECT_FALSE(f.feed(stream_commit(20, 3, 4)));
@@ -216,14 +225,15 @@ TEST(Pgoutput, AbortedStreamsLeaveNothing) {
     EXPECT_TRUE(f.decoder.keepalive_due());
 }
 
-// After a reconnect half-read transactions come again; versions keep their ids but are written again, because their
-// records may have been in the torn transaction.
+// After a reconnect half-read transactions come again; versions keep their ids but are written again, because
+// their records may have been in the torn transaction.
 TEST(Pgoutput, Restart) {
     Fixture f;
     f.all({begin(1, 7), relation(), insert("t1")});
     f.decoder.restart(Lsn(0));
     f.sink.lines.clear();
-    f.all({begin(1, 7), relation(), insert("t1"), commit(1, 2), stream_start(20), relation(20), insert("t2", 20)});
+    f.all({begin(1, 7), relation(), insert("t1"), commit(1, 2), stream_start(20), relation(20),
+           insert("t2", 20)});
     f.decoder.restart(Lsn(2));
     f.sink.streams_lost();
     f.all({stream_start(20), relation(20), insert("t2", 20), stream_stop(), stream_commit(20, 3, 4)});
@@ -236,7 +246,8 @@ TEST(Pgoutput, LogicalMessages) {
     DecoderHooks hooks;
     std::vector<std::string> seen;
     hooks.message = [&](const LogicalMessage& m) -> Result<> {
-        seen.push_back(fmt::format("{} {} {} {} {}", m.transactional, m.xid, m.lsn.value(), m.prefix, as_text(m.content)));
+        seen.push_back(fmt::format("{} {} {} {} {}", m.transactional, m.xid, m.lsn.value(), m.prefix,
+                                   as_text(m.content)));
         return {};
     };
     Fixture f(hooks);

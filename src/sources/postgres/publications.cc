@@ -45,9 +45,12 @@ struct Leaf {
 
 std::string why_unusable(const Leaf& leaf) {
     switch (leaf.identity) {
-        case 'n': return "its replica identity is NOTHING";
-        case 'i': return "the index of its replica identity was dropped";
-        default: return leaf.deferrable_key ? "its primary key is deferrable" : "it has no primary key";
+        case 'n':
+            return "its replica identity is NOTHING";
+        case 'i':
+            return "the index of its replica identity was dropped";
+        default:
+            return leaf.deferrable_key ? "its primary key is deferrable" : "it has no primary key";
     }
 }
 
@@ -62,7 +65,8 @@ void judge(TableIdentity& table, const std::vector<Leaf>& leaves) {
         const std::string where = leaves.size() > 1 ? fmt::format(" (partition {})", l.name) : "";
         if (!l.has_index && !all_full) {
             table.why_none = (l.identity == 'f' ? "it has no primary key, and other partitions are not FULL"
-                                                : why_unusable(l)) + where;
+                                                : why_unusable(l)) +
+                             where;
             return;
         }
         // the same columns in every leaf, whatever their order there
@@ -123,20 +127,27 @@ Result<std::map<std::string, State>> read_states(pg::Connection& session, const 
 
 }  // namespace
 
-Result<std::vector<TableIdentity>> read_identities(pg::Connection& session, const std::vector<TableName>& tables) {
+Result<std::vector<TableIdentity>> read_identities(pg::Connection& session,
+                                                   const std::vector<TableName>& tables) {
     // A partitioned table is judged by its leaves, and by itself only while it has none.
     const auto rows = GW_TRY(session.query(
-        "WITH root AS (SELECT w.ord, c.oid, c.relkind, c.relpersistence, pg_has_role(c.relowner, 'USAGE') AS owned,"
+        "WITH root AS (SELECT w.ord, c.oid, c.relkind, c.relpersistence, pg_has_role(c.relowner, 'USAGE') AS "
+        "owned,"
         "   pg_get_userbyid(c.relowner) AS owner"
         "  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w(s, t, ord)"
-        "  JOIN pg_namespace n ON n.nspname = w.s JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.t),"
-        " tree AS (SELECT r.ord, p.relid FROM root r, pg_partition_tree(r.oid) p WHERE r.relkind = 'p' AND p.isleaf"
+        "  JOIN pg_namespace n ON n.nspname = w.s JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = "
+        "w.t),"
+        " tree AS (SELECT r.ord, p.relid FROM root r, pg_partition_tree(r.oid) p WHERE r.relkind = 'p' AND "
+        "p.isleaf"
         "   AND p.relid <> r.oid),"
         " leaf AS (SELECT * FROM tree UNION ALL SELECT ord, oid FROM root r"
         "   WHERE relkind IN ('r', 'p') AND NOT EXISTS (SELECT FROM tree t WHERE t.ord = r.ord)),"
-        " judged AS (SELECT f.ord, l.oid, l.relname, l.relreplident, i.indexrelid, i.indkey, i.indnkeyatts, l.relkind,"
-        "   EXISTS (SELECT FROM pg_index d WHERE d.indrelid = l.oid AND d.indisprimary AND NOT d.indimmediate) AS deferred"
-        "  FROM leaf f JOIN pg_class l ON l.oid = f.relid LEFT JOIN pg_index i ON i.indrelid = l.oid AND i.indimmediate"
+        " judged AS (SELECT f.ord, l.oid, l.relname, l.relreplident, i.indexrelid, i.indkey, i.indnkeyatts, "
+        "l.relkind,"
+        "   EXISTS (SELECT FROM pg_index d WHERE d.indrelid = l.oid AND d.indisprimary AND NOT "
+        "d.indimmediate) AS deferred"
+        "  FROM leaf f JOIN pg_class l ON l.oid = f.relid LEFT JOIN pg_index i ON i.indrelid = l.oid AND "
+        "i.indimmediate"
         "   AND i.indisvalid AND CASE l.relreplident WHEN 'f' THEN i.indisprimary"
         "    ELSE i.indexrelid = pg_get_replica_identity_index(l.oid) END)"
         " SELECT r.ord, r.oid, r.relkind IN ('r', 'p') AND r.relpersistence = 'p', r.owned, r.owner,"
@@ -166,9 +177,12 @@ Result<std::vector<TableIdentity>> read_identities(pg::Connection& session, cons
     }
     for (std::size_t i = 0; i < tables.size(); ++i) {
         out[i].name = tables[i];
-        if (out[i].oid == 0) out[i].why_none = "it does not exist";
-        else if (!out[i].publishable) out[i].why_none = "it is not a permanent table";
-        else judge(out[i], leaves[i]);
+        if (out[i].oid == 0)
+            out[i].why_none = "it does not exist";
+        else if (!out[i].publishable)
+            out[i].why_none = "it is not a permanent table";
+        else
+            judge(out[i], leaves[i]);
     }
     return out;
 }
@@ -205,7 +219,8 @@ Result<> check_publication_rights(pg::Connection& session, const std::string& sl
     for (const auto& t : GW_TRY(read_identities(session, tables)))
         if (t.publishable && !t.owned && !published.contains(t.name)) foreign[t.owner].push_back(t.name);
     for (const auto& [owner, names_of_owner] : foreign)
-        add(fmt::format("GRANT {} TO {} (the owner of {})", pg::quote_name(owner), user, listed(names_of_owner)));
+        add(fmt::format("GRANT {} TO {} (the owner of {})", pg::quote_name(owner), user,
+                        listed(names_of_owner)));
     if (missing.empty()) return {};
     return fail(ErrorCode::permission_denied,
                 fmt::format("user {} cannot publish these tables' changes. Missing: {}. Or set "
@@ -280,12 +295,15 @@ Result<PublicationChanges> mend_publications(pg::Connection& session, const std:
         if (done && *done) return changes;
         [[maybe_unused]] auto undone = session.run("ROLLBACK");
         const bool again = done ? true
-                                : done.error().code == ErrorCode::not_found || done.error().code == ErrorCode::aborted ||
+                                : done.error().code == ErrorCode::not_found ||
+                                      done.error().code == ErrorCode::aborted ||
                                       done.error().code == ErrorCode::already_exists;
         if (again && attempt < kAttempts) continue;
         if (done)
-            return fail(ErrorCode::aborted, "a table lost its replica identity while it was published", Retry::call);
-        if (done.error().code == ErrorCode::permission_denied) GW_CHECK(check_publication_rights(session, slot, tables));
+            return fail(ErrorCode::aborted, "a table lost its replica identity while it was published",
+                        Retry::call);
+        if (done.error().code == ErrorCode::permission_denied)
+            GW_CHECK(check_publication_rights(session, slot, tables));
         return std::unexpected(std::move(done).error().with("publications of slot " + slot));
     }
 }
@@ -300,12 +318,15 @@ Result<> drop_publications(pg::Connection& session, const std::string& slot) {
 
 Result<ForeignPublication> read_foreign_publication(pg::Connection& session, const std::string& name) {
     const auto rows = GW_TRY(session.query(
-        "SELECT p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, coalesce((to_jsonb(p)->>'pubviaroot')::bool, false),"
+        "SELECT p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, "
+        "coalesce((to_jsonb(p)->>'pubviaroot')::bool, false),"
         " t.schemaname, t.tablename FROM pg_publication p LEFT JOIN pg_publication_tables t USING (pubname)"
         " WHERE p.pubname = $1 ORDER BY 6, 7",
         {name}));
-    if (rows.size() == 0) return fail(ErrorCode::not_found, fmt::format("publication \"{}\" does not exist", name));
-    ForeignPublication out{rows.flag(0, 0), rows.flag(0, 1), rows.flag(0, 2), rows.flag(0, 3), rows.flag(0, 4), {}};
+    if (rows.size() == 0)
+        return fail(ErrorCode::not_found, fmt::format("publication \"{}\" does not exist", name));
+    ForeignPublication out{rows.flag(0, 0), rows.flag(0, 1), rows.flag(0, 2),
+                           rows.flag(0, 3), rows.flag(0, 4), {}};
     for (int i = 0; i < rows.size(); ++i)
         if (!rows.null(i, 5)) out.tables.push_back({rows.text(i, 5), rows.text(i, 6)});
     return out;

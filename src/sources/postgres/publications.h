@@ -1,9 +1,9 @@
 #pragma once
 // Publications and the identities that decide which tables may publish updates and deletes.
 //
-// A table without a usable identity in a publication of updates makes the *application's* UPDATE fail. So a task has
-// two: `<slot>` (all operations; tables with a usable identity) and `i<slot>` (insert, truncate; the others). Both
-// exist before the slot, else decoding of what was written before them fails.
+// A table without a usable identity in a publication of updates makes the *application's* UPDATE fail. So a
+// task has two: `<slot>` (all operations; tables with a usable identity) and `i<slot>` (insert, truncate; the
+// others). Both exist before the slot, else decoding of what was written before them fails.
 
 #include <cstdint>
 #include <string>
@@ -17,14 +17,15 @@ namespace godwit::postgres {
 
 struct TableIdentity {
     TableName name;
-    std::uint32_t oid = 0;        // 0: no such table
-    bool publishable = false;     // an ordinary, permanent table, or partitioned
-    bool owned = false;           // by us, directly or through a role
+    std::uint32_t oid = 0;     // 0: no such table
+    bool publishable = false;  // an ordinary, permanent table, or partitioned
+    bool owned = false;        // by us, directly or through a role
     std::string owner;
-    // As the leaves have it: `full` if all of them are, `key` if each has an index that the server accepts (never a
-    // deferrable key) over the same columns; else `none`, and `why_none` says why.
+    // As the leaves have it: `full` if all of them are, `key` if each has an index that the server accepts
+    // (never a deferrable key) over the same columns; else `none`, and `why_none` says why.
     RowIdentity identity = RowIdentity::none;
-    std::vector<std::string> columns;  // of the index, sorted by attribute number; empty with `full` and no key
+    std::vector<std::string>
+        columns;  // of the index, sorted by attribute number; empty with `full` and no key
     std::string why_none;
 };
 // One entry per name, in that order.
@@ -49,17 +50,18 @@ struct PublishedTables {
 struct PublicationChanges {
     std::vector<TableName> added;
     std::vector<TableName> removed;
-    std::vector<TableName> demoted;      // lost their identity: from now on inserts only
-    std::vector<TableName> promoted;     // were named in `promote`
-    std::vector<TableName> promotable;   // gained an identity, but have missed updates: reload and promote in one step
-    std::vector<TableIdentity> tables;   // of all that are wanted
+    std::vector<TableName> demoted;   // lost their identity: from now on inserts only
+    std::vector<TableName> promoted;  // were named in `promote`
+    std::vector<TableName>
+        promotable;  // gained an identity, but have missed updates: reload and promote in one step
+    std::vector<TableIdentity> tables;  // of all that are wanted
     [[nodiscard]] bool none() const noexcept {
         return added.empty() && removed.empty() && demoted.empty() && promoted.empty();
     }
 };
-// Makes the two publications hold exactly `tables` (those that cannot be published are left out): creates, adds,
-// removes and moves in one transaction. Idempotent, and only reads when there is nothing to do.
-// A table moves from inserts to all operations only when it is named in `promote`.
+// Makes the two publications hold exactly `tables` (those that cannot be published are left out): creates,
+// adds, removes and moves in one transaction. Idempotent, and only reads when there is nothing to do. A table
+// moves from inserts to all operations only when it is named in `promote`.
 [[nodiscard]] Result<PublicationChanges> mend_publications(pg::Connection& session, const std::string& slot,
                                                            const std::vector<TableName>& tables,
                                                            const std::vector<TableName>& promote = {});
@@ -71,6 +73,7 @@ struct ForeignPublication {
     bool inserts = false, updates = false, deletes = false, truncates = false, via_root = false;
     std::vector<TableName> tables;
 };
-[[nodiscard]] Result<ForeignPublication> read_foreign_publication(pg::Connection& session, const std::string& name);
+[[nodiscard]] Result<ForeignPublication> read_foreign_publication(pg::Connection& session,
+                                                                  const std::string& name);
 
 }  // namespace godwit::postgres

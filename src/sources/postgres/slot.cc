@@ -24,11 +24,12 @@ Lsn lsn_or_zero(const pg::Rows& rows, int column) {
 }
 
 Error in_use(const SlotInfo& slot) {
-    return Error{ErrorCode::failed_precondition,
-                 Retry::never,
-                 fmt::format("replication slot \"{}\" is read by another session, pid {}", slot.name, slot.active_pid),
-                 {},
-                 std::string(kInUse)};
+    return Error{
+        ErrorCode::failed_precondition,
+        Retry::never,
+        fmt::format("replication slot \"{}\" is read by another session, pid {}", slot.name, slot.active_pid),
+        {},
+        std::string(kInUse)};
 }
 
 }  // namespace
@@ -40,7 +41,8 @@ std::string slot_name(std::string_view task_resource_id, std::uint32_t database_
     return slot_name(task_resource_id, database_oid, bytes);
 }
 
-std::string slot_name(std::string_view task_resource_id, std::uint32_t database_oid, const std::uint8_t (&random)[16]) {
+std::string slot_name(std::string_view task_resource_id, std::uint32_t database_oid,
+                      const std::uint8_t (&random)[16]) {
     std::string name;
     for (const char c : task_resource_id) {
         const auto u = static_cast<unsigned char>(c);
@@ -62,9 +64,11 @@ Result<std::uint32_t> database_oid(pg::Connection& session) {
 }
 
 Result<std::optional<SlotInfo>> inspect_slot(pg::Connection& session, const std::string& name) {
-    // by way of jsonb, because the columns differ between versions; no parameters, so that walsenders take it too
+    // by way of jsonb, because the columns differ between versions; no parameters, so that walsenders take it
+    // too
     auto found = session.query(fmt::format(
-        "SELECT s.plugin, s.database, s.temporary, coalesce((j->>'two_phase')::bool, false), coalesce(s.active_pid, 0),"
+        "SELECT s.plugin, s.database, s.temporary, coalesce((j->>'two_phase')::bool, false), "
+        "coalesce(s.active_pid, 0),"
         " s.restart_lsn, s.confirmed_flush_lsn, coalesce(s.wal_status, ''),"
         " coalesce(j->>'invalidation_reason', CASE WHEN s.wal_status = 'lost' THEN 'wal_removed'"
         "  WHEN (j->>'conflicting')::bool THEN 'conflict with recovery' ELSE '' END),"
@@ -94,12 +98,14 @@ Result<SlotInfo> require_slot(pg::Connection& session, const std::string& name) 
     auto slot = GW_TRY(inspect_slot(session, name));
     if (!slot) return fail(ErrorCode::not_found, fmt::format("replication slot \"{}\" does not exist", name));
     if (slot->plugin.empty())
-        return fail(ErrorCode::failed_precondition, fmt::format("replication slot \"{}\" is not a logical one", name));
+        return fail(ErrorCode::failed_precondition,
+                    fmt::format("replication slot \"{}\" is not a logical one", name));
     if (slot->lost())
-        return fail(ErrorCode::data_loss,
-                    fmt::format("the server has invalidated replication slot \"{}\" ({}): changes are lost, the "
-                                "tables need a reload",
-                                name, slot->invalidation_reason));
+        return fail(
+            ErrorCode::data_loss,
+            fmt::format("the server has invalidated replication slot \"{}\" ({}): changes are lost, the "
+                        "tables need a reload",
+                        name, slot->invalidation_reason));
     const auto here = GW_TRY(session.query("SELECT current_database()"));
     if (slot->database != here.text(0, 0))
         return fail(ErrorCode::failed_precondition,
@@ -111,7 +117,8 @@ std::string transactions_in_the_way(pg::Connection& observer, int waiting_pid) {
     // pg_locks shows pids of all users; pg_stat_activity hides the rest of their lines from ordinary roles
     auto sessions = observer.query(fmt::format(
         "WITH b AS (SELECT unnest(pg_blocking_pids({0})) AS pid),"
-        " h AS (SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted)"
+        " h AS (SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'transactionid' AND mode = "
+        "'ExclusiveLock' AND granted)"
         " SELECT pid, coalesce(nullif(a.application_name, ''), a.backend_type, ''), coalesce(a.usename, ''),"
         " coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::bigint, -1)"
         " FROM (SELECT pid FROM b UNION SELECT pid FROM h) x LEFT JOIN pg_stat_activity a USING (pid)"
@@ -124,7 +131,8 @@ std::string transactions_in_the_way(pg::Connection& observer, int waiting_pid) {
         for (int i = 0; i < sessions->size(); ++i) {
             std::string part = "pid " + sessions->text(i, 0);
             std::string more = sessions->text(i, 1);
-            if (!sessions->text(i, 2).empty()) more += (more.empty() ? "user " : ", user ") + sessions->text(i, 2);
+            if (!sessions->text(i, 2).empty())
+                more += (more.empty() ? "user " : ", user ") + sessions->text(i, 2);
             if (sessions->number(i, 3) >= 0) more += fmt::format(", for {} s", sessions->number(i, 3));
             if (!more.empty()) part += " (" + more + ")";
             add(part);
@@ -132,12 +140,13 @@ std::string transactions_in_the_way(pg::Connection& observer, int waiting_pid) {
     auto prepared = observer.query("SELECT gid, database FROM pg_prepared_xacts ORDER BY prepared LIMIT 20");
     if (prepared)
         for (int i = 0; i < prepared->size(); ++i)
-            add(fmt::format("prepared transaction '{}' of database {}", prepared->text(i, 0), prepared->text(i, 1)));
+            add(fmt::format("prepared transaction '{}' of database {}", prepared->text(i, 0),
+                            prepared->text(i, 1)));
     return text;
 }
 
-Result<CreatedSlot> create_slot(pg::Connection& replication, pg::Connection& observer, const SlotRequest& request,
-                                Clock& clock, std::stop_token stop) {
+Result<CreatedSlot> create_slot(pg::Connection& replication, pg::Connection& observer,
+                                const SlotRequest& request, Clock& clock, std::stop_token stop) {
     std::string sql = fmt::format("CREATE_REPLICATION_SLOT {}{} LOGICAL {}", pg::quote_name(request.name),
                                   request.temporary ? " TEMPORARY" : "", pg::quote_name(request.plugin));
     if (replication.server_version() >= 150000) {
@@ -156,7 +165,8 @@ Result<CreatedSlot> create_slot(pg::Connection& replication, pg::Connection& obs
     while (PQisBusy(replication.raw()) != 0) {
         pollfd p{PQsocket(replication.raw()), POLLIN, 0};
         ::poll(&p, 1, static_cast<int>(kPoll.count()));
-        if (PQconsumeInput(replication.raw()) != 1) return std::unexpected(replication.error_of(nullptr, what));
+        if (PQconsumeInput(replication.raw()) != 1)
+            return std::unexpected(replication.error_of(nullptr, what));
         const bool late = clock.steady() >= deadline;
         if (gave_up) {
             if (late)  // the server does not even answer to the cancel: the caller closes the session
@@ -164,19 +174,21 @@ Result<CreatedSlot> create_slot(pg::Connection& replication, pg::Connection& obs
             continue;
         }
         if (stop.stop_requested()) {
-            gave_up = Error{ErrorCode::cancelled, Retry::never, "stopped while a replication slot was made", {}, {}};
+            gave_up = Error{
+                ErrorCode::cancelled, Retry::never, "stopped while a replication slot was made", {}, {}};
         } else if (late) {
             const std::string who = transactions_in_the_way(observer, replication.backend_pid());
-            gave_up = Error{ErrorCode::failed_precondition,
-                            Retry::never,
-                            fmt::format("the transactions that run on the source did not end within {} s, and a "
-                                        "replication slot starts only after them: {}",
-                                        request.wait_max.count(),
-                                        who.empty() ? "none is visible (on a standby, run "
-                                                      "pg_log_standby_snapshot() on its primary)"
-                                                    : who),
-                            {},
-                            {}};
+            gave_up =
+                Error{ErrorCode::failed_precondition,
+                      Retry::never,
+                      fmt::format("the transactions that run on the source did not end within {} s, and a "
+                                  "replication slot starts only after them: {}",
+                                  request.wait_max.count(),
+                                  who.empty() ? "none is visible (on a standby, run "
+                                                "pg_log_standby_snapshot() on its primary)"
+                                              : who),
+                      {},
+                      {}};
         }
         if (gave_up) {
             replication.cancel();
@@ -189,25 +201,29 @@ Result<CreatedSlot> create_slot(pg::Connection& replication, pg::Connection& obs
         const pg::Rows rows(raw);
         if (PQresultStatus(raw) == PGRES_TUPLES_OK && rows.size() == 1) {
             auto point = parse_lsn(rows.text(0, 1));
-            if (!point) failed = std::move(point).error();
-            else created = CreatedSlot{rows.text(0, 0), *point, rows.null(0, 2) ? "" : rows.text(0, 2)};
+            if (!point)
+                failed = std::move(point).error();
+            else
+                created = CreatedSlot{rows.text(0, 0), *point, rows.null(0, 2) ? "" : rows.text(0, 2)};
         } else if (PQresultStatus(raw) == PGRES_FATAL_ERROR && !failed) {
             failed = replication.error_of(raw, what);
         }
     }
-    if (created && !failed) return *std::move(created);  // also when it was made just before the cancel arrived
+    if (created && !failed)
+        return *std::move(created);  // also when it was made just before the cancel arrived
     if (gave_up) return std::unexpected(std::move(*gave_up).with(what));
     if (!failed) return std::unexpected(replication.error_of(nullptr, what));
     if (failed->code == ErrorCode::permission_denied)
         failed->message += fmt::format(
-            "; the user needs the attribute REPLICATION, and where the server has the setting output_plugin_libraries "
+            "; the user needs the attribute REPLICATION, and where the server has the setting "
+            "output_plugin_libraries "
             "it must list {}",
             request.plugin);
     return std::unexpected(*std::move(failed));
 }
 
-Result<SlotInfo> wait_until_free(pg::Connection& session, const std::string& name, std::chrono::milliseconds wait_max,
-                                 Clock& clock, std::stop_token stop) {
+Result<SlotInfo> wait_until_free(pg::Connection& session, const std::string& name,
+                                 std::chrono::milliseconds wait_max, Clock& clock, std::stop_token stop) {
     const auto deadline = clock.steady() + wait_max;
     for (;;) {
         auto slot = GW_TRY(require_slot(session, name));
@@ -218,32 +234,34 @@ Result<SlotInfo> wait_until_free(pg::Connection& session, const std::string& nam
     }
 }
 
-Result<> drop_slot(pg::Connection& session, const std::string& name, const std::string& own_application, Clock& clock,
-                   std::stop_token stop) {
+Result<> drop_slot(pg::Connection& session, const std::string& name, const std::string& own_application,
+                   Clock& clock, std::stop_token stop) {
     const auto deadline = clock.steady() + kDropWait;
     for (;;) {
         const auto slot = GW_TRY(inspect_slot(session, name));
         if (!slot) return {};
         if (slot->active_pid != 0) {
-            const auto reader = GW_TRY(session.query(
-                fmt::format("SELECT application_name FROM pg_stat_activity WHERE pid = {}", slot->active_pid)));
+            const auto reader = GW_TRY(session.query(fmt::format(
+                "SELECT application_name FROM pg_stat_activity WHERE pid = {}", slot->active_pid)));
             const bool own = !own_application.empty() && reader.size() == 1 &&
                              reader.text(0, 0).starts_with(own_application);
             if (reader.size() == 1 && !own) return std::unexpected(in_use(*slot));
-            if (own)
-                GW_CHECK(session.run(fmt::format("SELECT pg_terminate_backend({})", slot->active_pid)));
+            if (own) GW_CHECK(session.run(fmt::format("SELECT pg_terminate_backend({})", slot->active_pid)));
         } else {
-            auto dropped = session.run(fmt::format("SELECT pg_drop_replication_slot({})", pg::quote_literal(name)));
+            auto dropped =
+                session.run(fmt::format("SELECT pg_drop_replication_slot({})", pg::quote_literal(name)));
             if (dropped || dropped.error().sqlstate == kUndefinedObject) return {};
             if (dropped.error().sqlstate != kInUse)
                 return std::unexpected(std::move(dropped).error().with("replication slot " + name));
         }
         if (clock.steady() >= deadline) return std::unexpected(in_use(*slot));
-        if (!clock.sleep(kPoll, stop)) return fail(ErrorCode::cancelled, "stopped while dropping slot " + name);
+        if (!clock.sleep(kPoll, stop))
+            return fail(ErrorCode::cancelled, "stopped while dropping slot " + name);
     }
 }
 
-Result<Lsn> copy_slot(pg::Connection& session, const std::string& from, const std::string& to, bool temporary) {
+Result<Lsn> copy_slot(pg::Connection& session, const std::string& from, const std::string& to,
+                      bool temporary) {
     auto copied = session.query(fmt::format("SELECT lsn FROM pg_copy_logical_replication_slot({}, {}, {})",
                                             pg::quote_literal(from), pg::quote_literal(to), temporary));
     if (!copied) return std::unexpected(std::move(copied).error().with("copy of replication slot " + from));

@@ -113,8 +113,10 @@ std::size_t name_end(std::string_view s, std::size_t at, std::string_view stops)
     if (at < s.size() && s[at] == '"') {
         for (++at; at < s.size(); ++at) {
             if (s[at] != '"') continue;
-            if (at + 1 < s.size() && s[at + 1] == '"') ++at;
-            else return at + 1;
+            if (at + 1 < s.size() && s[at + 1] == '"')
+                ++at;
+            else
+                return at + 1;
         }
         return std::string_view::npos;
     }
@@ -157,14 +159,15 @@ bool digits(std::string_view s, std::size_t at, std::size_t n, int& to) {
 std::optional<std::int64_t> parse_time(std::string_view s) {
     int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
     if (s.size() < 19 || !digits(s, 0, 4, year) || s[4] != '-' || !digits(s, 5, 2, month) || s[7] != '-' ||
-        !digits(s, 8, 2, day) || s[10] != ' ' || !digits(s, 11, 2, hour) || s[13] != ':' || !digits(s, 14, 2, minute) ||
-        s[16] != ':' || !digits(s, 17, 2, second))
+        !digits(s, 8, 2, day) || s[10] != ' ' || !digits(s, 11, 2, hour) || s[13] != ':' ||
+        !digits(s, 14, 2, minute) || s[16] != ':' || !digits(s, 17, 2, second))
         return {};
     std::int64_t us = 0;
     std::size_t at = 19;
     if (at < s.size() && s[at] == '.') {
         std::int64_t unit = 100'000;
-        for (++at; at < s.size() && s[at] >= '0' && s[at] <= '9' && unit > 0; ++at, unit /= 10) us += (s[at] - '0') * unit;
+        for (++at; at < s.size() && s[at] >= '0' && s[at] <= '9' && unit > 0; ++at, unit /= 10)
+            us += (s[at] - '0') * unit;
     }
     std::int64_t zone_s = 0;
     if (at < s.size() && (s[at] == '+' || s[at] == '-')) {
@@ -177,7 +180,8 @@ std::optional<std::int64_t> parse_time(std::string_view s) {
             if (at + 2 < s.size() && s[at + 2] != ':') return {};
         }
     }
-    const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+    const std::chrono::year_month_day date{std::chrono::year(year),
+                                           std::chrono::month(static_cast<unsigned>(month)),
                                            std::chrono::day(static_cast<unsigned>(day))};
     if (!date.ok()) return {};
     const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
@@ -203,7 +207,8 @@ bool take_cells(std::string_view& rest, std::vector<Cell>& cells) {
         if (rest.front() != ' ') return false;
         Cell cell;
         const auto bracket = name_end(rest, 1, "[");
-        if (bracket == std::string_view::npos || bracket >= rest.size() || rest[bracket] != '[' || bracket == 1)
+        if (bracket == std::string_view::npos || bracket >= rest.size() || rest[bracket] != '[' ||
+            bracket == 1)
             return false;
         cell.name = rest.substr(1, bracket - 1);
         // the type's closing bracket: not inside quotes, not that of []
@@ -238,11 +243,15 @@ bool take_cells(std::string_view& rest, std::vector<Cell>& cells) {
             const auto end = std::min(rest.find(' '), rest.size());
             cell.value = rest.substr(0, end);
             rest.remove_prefix(end);
-            if (cell.value == "null") cell.state = CellState::null;
-            else if (cell.value == "unchanged-toast-datum") cell.state = CellState::unchanged;
-            else if (cell.value.empty()) return false;
+            if (cell.value == "null")
+                cell.state = CellState::null;
+            else if (cell.value == "unchanged-toast-datum")
+                cell.state = CellState::unchanged;
+            else if (cell.value.empty())
+                return false;
             // the only type that is not printed by its output function
-            else if (cell.type == "boolean") cell.value = cell.value == "true" ? "t" : "f";
+            else if (cell.type == "boolean")
+                cell.value = cell.value == "true" ? "t" : "f";
         }
         cells.push_back(cell);
     }
@@ -310,7 +319,8 @@ Result<> TestDecodingDecoder::recorded(ChangeSink& sink) {
 Result<> TestDecodingDecoder::commit(std::string_view text, Lsn end, ChangeSink& sink) {
     std::uint32_t xid = 0;
     constexpr std::string_view kAt = " (at ";
-    if (!in_transaction_ || !take_xid(text, xid) || xid != xid_ || !text.starts_with(kAt) || !text.ends_with(')'))
+    if (!in_transaction_ || !take_xid(text, xid) || xid != xid_ || !text.starts_with(kAt) ||
+        !text.ends_with(')'))
         return damaged("COMMIT");
     const auto time = parse_time(text.substr(kAt.size(), text.size() - kAt.size() - 1));
     if (!time || end == Lsn{}) return damaged("COMMIT");
@@ -344,7 +354,8 @@ Result<> TestDecodingDecoder::logical_message(std::string_view text, Lsn at) {
     if (!text.starts_with(kPrefix)) return damaged("message");
     text.remove_prefix(kPrefix.size());
     // the prefix may hold anything, so the size has to fit what follows it
-    for (auto comma = text.find(kSize); comma != std::string_view::npos; comma = text.find(kSize, comma + 1)) {
+    for (auto comma = text.find(kSize); comma != std::string_view::npos;
+         comma = text.find(kSize, comma + 1)) {
         auto rest = text.substr(comma + kSize.size());
         std::size_t size = 0;
         const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), size);
@@ -415,7 +426,8 @@ Result<TestDecodingDecoder::Table*> TestDecodingDecoder::find(std::string_view p
     return t.wanted ? &t : nullptr;
 }
 
-Result<bool> TestDecodingDecoder::make_version(Table& table, const std::vector<Cell>& cells, bool whole, bool last_try) {
+Result<bool> TestDecodingDecoder::make_version(Table& table, const std::vector<Cell>& cells, bool whole,
+                                               bool last_try) {
     const TableSchema& schema = *table.schema;
     auto fresh = std::make_shared<Version>();
     Relation& r = fresh->relation;
@@ -429,12 +441,13 @@ Result<bool> TestDecodingDecoder::make_version(Table& table, const std::vector<C
         c.type_id = built_in_oid(type);
         if (known != nullptr) {
             // the catalogue's type may be another by now: then it stays 0, which is text of an unknown type
-            if (c.type_id == 0 && (type.empty() || known->type_id >= kFirstUserOid)) c.type_id = known->type_id;
+            if (c.type_id == 0 && (type.empty() || known->type_id >= kFirstUserOid))
+                c.type_id = known->type_id;
             if (c.type_id == known->type_id) c.type_modifier = known->type_modifier;
         }
         c.identity = r.identity == RowIdentity::full ||
-                     (r.identity == RowIdentity::key && std::ranges::find(schema.identity_columns, name) !=
-                                                            schema.identity_columns.end());
+                     (r.identity == RowIdentity::key &&
+                      std::ranges::find(schema.identity_columns, name) != schema.identity_columns.end());
         r.columns.push_back(std::move(c));
         fresh->types.emplace_back(type);
     };
@@ -511,7 +524,8 @@ Result<> TestDecodingDecoder::fit(Table& table, const std::vector<Cell>& cells, 
     if (!std::exchange(table.refit, false) && matches()) return {};
     if (GW_TRY(make_version(table, cells, whole, false)) && matches()) return {};
     // the catalogue has moved on since it was read, or since this line was written
-    if (auto again = GW_TRY(hooks_.resolve(table.name, true)); again != nullptr) table.schema = std::move(again);
+    if (auto again = GW_TRY(hooks_.resolve(table.name, true)); again != nullptr)
+        table.schema = std::move(again);
     (void)GW_TRY(make_version(table, cells, whole, true));
     if (!matches()) return damaged("a row that names a column twice or out of order");
     return {};
@@ -526,20 +540,26 @@ Result<> TestDecodingDecoder::define(Version& v, ChangeSink& sink) {
     return recorded(sink);
 }
 
-void TestDecodingDecoder::put_row(RecordWriter& writer, const Version& version, const std::vector<Cell>& cells) {
+void TestDecodingDecoder::put_row(RecordWriter& writer, const Version& version,
+                                  const std::vector<Cell>& cells) {
     const auto& columns = version.relation.columns;
     writer.begin_row(static_cast<std::uint16_t>(columns.size()));
     std::size_t next = 0;
     for (const auto& column : columns) {
         // old rows leave out what is NULL or not part of the key
-        if (next == cells.size() || (cells.size() != columns.size() && !same_name(cells[next].name, column.name))) {
+        if (next == cells.size() ||
+            (cells.size() != columns.size() && !same_name(cells[next].name, column.name))) {
             writer.null();
             continue;
         }
         const Cell& cell = cells[next++];
         switch (cell.state) {
-            case CellState::null: writer.null(); break;
-            case CellState::unchanged: writer.unchanged(); break;
+            case CellState::null:
+                writer.null();
+                break;
+            case CellState::unchanged:
+                writer.unchanged();
+                break;
             default:
                 if (!cell.doubled) {
                     writer.value(CellState::text, as_bytes(cell.value));
@@ -558,7 +578,8 @@ void TestDecodingDecoder::put_row(RecordWriter& writer, const Version& version, 
 Result<> TestDecodingDecoder::row(RecordKind kind, Table& table, std::string_view rest, ChangeSink& sink) {
     if (rest == kNoTuple) {
         if (kind == RecordKind::insert) return damaged("an insert without its row");
-        leave_out(table.name, kind == RecordKind::update ? "update without its row" : "delete without identity");
+        leave_out(table.name,
+                  kind == RecordKind::update ? "update without its row" : "delete without identity");
         return {};
     }
     bool old = kind == RecordKind::remove;
@@ -577,7 +598,8 @@ Result<> TestDecodingDecoder::row(RecordKind kind, Table& table, std::string_vie
     GW_CHECK(fit(table, main, kind != RecordKind::remove));
     Version& v = *table.version;
     if (kind != RecordKind::insert && v.relation.identity == RowIdentity::none) {
-        leave_out(table.name, kind == RecordKind::update ? "update without identity" : "delete without identity");
+        leave_out(table.name,
+                  kind == RecordKind::update ? "update without identity" : "delete without identity");
         return {};
     }
     // a subset, in the version's order
@@ -600,17 +622,22 @@ Result<> TestDecodingDecoder::row(RecordKind kind, Table& table, std::string_vie
 
 Result<> TestDecodingDecoder::truncate(std::string_view tables, std::string_view flags, ChangeSink& sink) {
     std::uint8_t bits = 0;
-    if (flags == " cascade") bits = 1;
-    else if (flags == " restart_seqs") bits = 2;
-    else if (flags == " restart_seqs cascade") bits = 3;
-    else if (flags != " (no-flags)") return damaged("the flags of a truncate");
+    if (flags == " cascade")
+        bits = 1;
+    else if (flags == " restart_seqs")
+        bits = 2;
+    else if (flags == " restart_seqs cascade")
+        bits = 3;
+    else if (flags != " (no-flags)")
+        return damaged("the flags of a truncate");
     std::vector<Table*> leaves, whole;
     while (!tables.empty()) {
         std::size_t end = 0;
         bool quoted = false;
         for (; end < tables.size() && (quoted || tables[end] != ','); ++end)
             if (tables[end] == '"') quoted = !quoted;
-        if (Table* t = GW_TRY(find(tables.substr(0, end))); t != nullptr) (t->is_leaf ? leaves : whole).push_back(t);
+        if (Table* t = GW_TRY(find(tables.substr(0, end))); t != nullptr)
+            (t->is_leaf ? leaves : whole).push_back(t);
         tables.remove_prefix(end);
         if (tables.empty()) break;
         if (!tables.starts_with(", ") || tables.size() == 2) return damaged("the tables of a truncate");

@@ -3,9 +3,9 @@
 // identity and no commit position in front of a transaction, so:
 //   * table versions are made from the column names and types of each line plus hooks.resolve;
 //   * a transaction is held until its COMMIT line; a large one goes through the sink as an open stream.
-// A Begin's order is the last byte of its commit record (end - 1), which lies on the same side of every record
-// boundary as the commit LSN that pgoutput names.
-// The database must be encoded in UTF8: the walsender does not convert this plugin's text.
+// A Begin's order is the last byte of its commit record (end - 1), which lies on the same side of every
+// record boundary as the commit LSN that pgoutput names. The database must be encoded in UTF8: the walsender
+// does not convert this plugin's text.
 
 #include <map>
 #include <string>
@@ -43,7 +43,7 @@ private:
         std::shared_ptr<const TableSchema> schema;
         bool resolved = false;
         std::uint32_t resolved_in = 0;  // the transaction, when nothing was found
-        bool refit = false;  // the schema was read anew: the version may be another
+        bool refit = false;             // the schema was read anew: the version may be another
         bool wanted = false;
         bool is_leaf = false;
         std::shared_ptr<Version> version;

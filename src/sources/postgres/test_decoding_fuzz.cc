@@ -24,7 +24,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             schema->columns.push_back(std::move(c));
             if (!refresh && schema->columns.size() == 2) break;
         }
-        schema->identity = name.table == "full" ? RowIdentity::full : name.table == "none" ? RowIdentity::none : RowIdentity::key;
+        schema->identity = name.table == "full"   ? RowIdentity::full
+                           : name.table == "none" ? RowIdentity::none
+                                                  : RowIdentity::key;
         if (schema->identity == RowIdentity::key) schema->identity_columns = {"id"};
         return schema;
     };

@@ -23,7 +23,8 @@ struct Fixture {
         c.type_modifier = modifier;
         return c;
     }
-    static TableSchema schema(const std::string& table, std::uint64_t oid, std::vector<ColumnSchema> columns) {
+    static TableSchema schema(const std::string& table, std::uint64_t oid,
+                              std::vector<ColumnSchema> columns) {
         TableSchema t;
         t.name = {"public", table};
         t.source_id = oid;
@@ -53,7 +54,9 @@ struct Fixture {
         };
         return h;
     }
-    Result<> feed(std::string_view line, std::uint64_t at = 0x20) { return decoder.decode(as_bytes(line), Lsn(at), sink); }
+    Result<> feed(std::string_view line, std::uint64_t at = 0x20) {
+        return decoder.decode(as_bytes(line), Lsn(at), sink);
+    }
     void all(std::initializer_list<std::string_view> lines) {
         for (const auto line : lines) {
             const auto done = feed(line);
@@ -81,7 +84,8 @@ using Lines = std::vector<std::string>;
 
 TEST(TestDecoding, OneTransaction) {
     Fixture f;
-    f.all({"BEGIN 738", "table public.t: INSERT: id[integer]:1 v[text]:'x''y'", "table public.t: INSERT: id[integer]:2 v[text]:null",
+    f.all({"BEGIN 738", "table public.t: INSERT: id[integer]:1 v[text]:'x''y'",
+           "table public.t: INSERT: id[integer]:2 v[text]:null",
            "table public.t: UPDATE: id[integer]:1 v[text]:unchanged-toast-datum",
            "table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:3 v[text]:''",
            "table public.t: DELETE: id[integer]:3", "table public.t: TRUNCATE: restart_seqs cascade"});
@@ -104,40 +108,49 @@ TEST(TestDecoding, OneTransaction) {
 TEST(TestDecoding, NamesTypesAndValues) {
     Fixture f;
     TableSchema t = Fixture::schema("We ird.t", 200, {});
-    t.columns = {Fixture::column("new-tuple", 23), Fixture::column("a[b\"]", 18), Fixture::column("c", 1115, 3),
-                 Fixture::column("d", 16),         Fixture::column("e", 1560, 3), Fixture::column("f", 701),
-                 Fixture::column("g", 20000),      Fixture::column("h", 25),      Fixture::column("i", 20001)};
+    t.columns = {
+        Fixture::column("new-tuple", 23), Fixture::column("a[b\"]", 18), Fixture::column("c", 1115, 3),
+        Fixture::column("d", 16),         Fixture::column("e", 1560, 3), Fixture::column("f", 701),
+        Fixture::column("g", 20000),      Fixture::column("h", 25),      Fixture::column("i", 20001)};
     f.put("public.We ird.t", t, {"new-tuple"});
-    EXPECT_EQ(f.transaction({"table public.\"We ird.t\": INSERT: \"new-tuple\"[integer]:1 \"a[b\"\"]\"[\"char\"]:'z' "
-                             "c[timestamp without time zone[]]:'{\"2020-01-01 00:00:00\"}' d[boolean]:true e[bit]:B'101' "
-                             "f[double precision]:NaN g[\"Sh]op\".\"mo]od\"[]]:'{a,''b}' h[text]:' null: ''new-tuple:'' x[y]:1\n' "
-                             "i[shop.bool_domain]:'t'",
-                             "table public.\"We ird.t\": UPDATE: old-key: \"new-tuple\"[integer]:1 new-tuple: "
-                             "\"new-tuple\"[integer]:2 \"a[b\"\"]\"[\"char\"]:'''' c[timestamp without time zone[]]:null "
-                             "d[boolean]:false e[bit]:B'000' f[double precision]:-Infinity g[\"Sh]op\".\"mo]od\"[]]:'{}' "
-                             "h[text]:'null' i[shop.bool_domain]:null"}),
-              (Lines{"relation 1 public.We ird.t oid=200 key [new-tuple*:23 a[b\"]:18 c:1115(3) d:16 e:1560(3) f:701 "
-                     "g:20000 h:25 i:20001]",
-                     "insert 1 (t:1, t:z, t:{\"2020-01-01 00:00:00\"}, t:t, t:101, t:NaN, t:{a,'b}, t: null: 'new-tuple:' "
-                     "x[y]:1\n, t:t)",
-                     "update 1 key (t:1, null, null, null, null, null, null, null, null) -> (t:2, t:', null, t:f, t:000, "
-                     "t:-Infinity, t:{}, t:null, null)"}));
+    EXPECT_EQ(
+        f.transaction(
+            {"table public.\"We ird.t\": INSERT: \"new-tuple\"[integer]:1 \"a[b\"\"]\"[\"char\"]:'z' "
+             "c[timestamp without time zone[]]:'{\"2020-01-01 00:00:00\"}' d[boolean]:true e[bit]:B'101' "
+             "f[double precision]:NaN g[\"Sh]op\".\"mo]od\"[]]:'{a,''b}' h[text]:' null: ''new-tuple:'' "
+             "x[y]:1\n' "
+             "i[shop.bool_domain]:'t'",
+             "table public.\"We ird.t\": UPDATE: old-key: \"new-tuple\"[integer]:1 new-tuple: "
+             "\"new-tuple\"[integer]:2 \"a[b\"\"]\"[\"char\"]:'''' c[timestamp without time zone[]]:null "
+             "d[boolean]:false e[bit]:B'000' f[double precision]:-Infinity g[\"Sh]op\".\"mo]od\"[]]:'{}' "
+             "h[text]:'null' i[shop.bool_domain]:null"}),
+        (Lines{
+            "relation 1 public.We ird.t oid=200 key [new-tuple*:23 a[b\"]:18 c:1115(3) d:16 e:1560(3) f:701 "
+            "g:20000 h:25 i:20001]",
+            "insert 1 (t:1, t:z, t:{\"2020-01-01 00:00:00\"}, t:t, t:101, t:NaN, t:{a,'b}, t: null: "
+            "'new-tuple:' "
+            "x[y]:1\n, t:t)",
+            "update 1 key (t:1, null, null, null, null, null, null, null, null) -> (t:2, t:', null, t:f, "
+            "t:000, "
+            "t:-Infinity, t:{}, t:null, null)"}));
 }
 
 // Old rows of REPLICA IDENTITY FULL leave NULLs out.
 TEST(TestDecoding, FullIdentity) {
     Fixture f;
     f.tables["public.t"].identity = RowIdentity::full;
-    EXPECT_EQ(f.transaction({"table public.t: DELETE: v[text]:'a'", "table public.t: DELETE:",
-                             "table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:1 v[text]:'b'"}),
-              (Lines{"relation 1 public.t oid=100 full [id*:23 v*:25]", "remove 1 full (null, t:a)", "remove 1 full (null, null)",
-                     "update 1 full (t:1, null) -> (t:1, t:b)"}));
+    EXPECT_EQ(f.transaction(
+                  {"table public.t: DELETE: v[text]:'a'", "table public.t: DELETE:",
+                   "table public.t: UPDATE: old-key: id[integer]:1 new-tuple: id[integer]:1 v[text]:'b'"}),
+              (Lines{"relation 1 public.t oid=100 full [id*:23 v*:25]", "remove 1 full (null, t:a)",
+                     "remove 1 full (null, null)", "update 1 full (t:1, null) -> (t:1, t:b)"}));
 }
 
 TEST(TestDecoding, WithoutIdentity) {
     Fixture f;
     f.tables["public.t"].identity = RowIdentity::none;
-    EXPECT_EQ(f.transaction({"table public.t: INSERT: id[integer]:1 v[text]:'a'", "table public.t: UPDATE: id[integer]:1 v[text]:'b'",
+    EXPECT_EQ(f.transaction({"table public.t: INSERT: id[integer]:1 v[text]:'a'",
+                             "table public.t: UPDATE: id[integer]:1 v[text]:'b'",
                              "table public.t: DELETE: (no-tuple-data)"}),
               (Lines{"relation 1 public.t oid=100 none [id:23 v:25]", "insert 1 (t:1, t:a)"}));
     EXPECT_EQ(f.left_out, (Lines{"public.t: update without identity", "public.t: delete without identity"}));
@@ -148,18 +161,21 @@ TEST(TestDecoding, VersionsFollowTheLines) {
     Fixture f;
     EXPECT_EQ(f.transaction({"table public.t: INSERT: id[integer]:1 v[text]:'a'"}).front(),
               "relation 1 public.t oid=100 key [id*:23 v:25]");
-    f.tables["public.t"].columns = {Fixture::column("id", 20), Fixture::column("w", 25), Fixture::column("x", 1043, 14)};
-    EXPECT_EQ(f.transaction({"table public.t: INSERT: id[integer]:1 v[text]:'a'", "table public.t: INSERT: id[integer]:1 w[text]:'a'",
+    f.tables["public.t"].columns = {Fixture::column("id", 20), Fixture::column("w", 25),
+                                    Fixture::column("x", 1043, 14)};
+    EXPECT_EQ(f.transaction({"table public.t: INSERT: id[integer]:1 v[text]:'a'",
+                             "table public.t: INSERT: id[integer]:1 w[text]:'a'",
                              "table public.t: INSERT: id[bigint]:1 w[text]:'a' x[character varying]:'b'",
                              "table public.t: DELETE: id[bigint]:1"}),
-              (Lines{"insert 1 (t:1, t:a)", "relation 2 public.t oid=100 key [id*:23 w:25]", "insert 2 (t:1, t:a)",
-                     "relation 3 public.t oid=100 key [id*:20 w:25 x:1043(14)]", "insert 3 (t:1, t:a, t:b)",
-                     "remove 3 key (t:1, null, null)"}));
+              (Lines{"insert 1 (t:1, t:a)", "relation 2 public.t oid=100 key [id*:23 w:25]",
+                     "insert 2 (t:1, t:a)", "relation 3 public.t oid=100 key [id*:20 w:25 x:1043(14)]",
+                     "insert 3 (t:1, t:a, t:b)", "remove 3 key (t:1, null, null)"}));
     // the identity changes
     f.tables["public.t"].identity_columns = {"id", "w"};
     f.decoder.reselect();
     EXPECT_EQ(f.transaction({"table public.t: DELETE: id[bigint]:1 w[text]:'a'"}),
-              (Lines{"relation 4 public.t oid=100 key [id*:20 w*:25 x:1043(14)]", "remove 4 key (t:1, t:a, null)"}));
+              (Lines{"relation 4 public.t oid=100 key [id*:20 w*:25 x:1043(14)]",
+                     "remove 4 key (t:1, t:a, null)"}));
 }
 
 TEST(TestDecoding, PartitionsBecomeTheirRoot) {
@@ -168,7 +184,8 @@ TEST(TestDecoding, PartitionsBecomeTheirRoot) {
     for (const auto* name : {"public.p", "public.p1", "public.p2"}) f.put(name, root, {"a"});
     EXPECT_EQ(f.transaction({"table public.p1: INSERT: a[integer]:1", "table public.p2: INSERT: a[integer]:2",
                              "table public.p, public.p1, public.p2: TRUNCATE: (no-flags)"}),
-              (Lines{"relation 1 public.p oid=300 key [a*:23]", "insert 1 (t:1)", "insert 1 (t:2)", "truncate flags=0 [1]"}));
+              (Lines{"relation 1 public.p oid=300 key [a*:23]", "insert 1 (t:1)", "insert 1 (t:2)",
+                     "truncate flags=0 [1]"}));
     EXPECT_TRUE(f.left_out.empty());
     EXPECT_TRUE(f.transaction({"table public.p1: TRUNCATE: cascade"}).empty());
     EXPECT_EQ(f.left_out, (Lines{"public.p1: truncate of a partition"}));
@@ -177,9 +194,10 @@ TEST(TestDecoding, PartitionsBecomeTheirRoot) {
 TEST(TestDecoding, UnwantedAndUnknownTables) {
     Fixture f;
     f.put("public.unwanted", Fixture::schema("unwanted", 400, {Fixture::column("a", 23)}), {"a"});
-    EXPECT_TRUE(f.transaction({"table public.unwanted: INSERT: a[integer]:1", "table public.gone: INSERT: a[integer]:1",
-                               "table public.gone: INSERT: a[integer]:1"})
-                    .empty());
+    EXPECT_TRUE(
+        f.transaction({"table public.unwanted: INSERT: a[integer]:1",
+                       "table public.gone: INSERT: a[integer]:1", "table public.gone: INSERT: a[integer]:1"})
+            .empty());
     EXPECT_EQ(f.left_out.size(), 1U);
     EXPECT_TRUE(f.decoder.keepalive_due());
     f.put("public.gone", Fixture::schema("gone", 500, {Fixture::column("a", 23)}), {"a"});
@@ -194,16 +212,19 @@ TEST(TestDecoding, UnwantedAndUnknownTables) {
 TEST(TestDecoding, LargeTransactionsOverflow) {
     Fixture f(200);
     ASSERT_TRUE(f.feed("BEGIN 9"));
-    for (int i = 0; i < 20; ++i) ASSERT_TRUE(f.feed(fmt::format("table public.t: INSERT: id[integer]:{} v[text]:'x'", i)));
+    for (int i = 0; i < 20; ++i)
+        ASSERT_TRUE(f.feed(fmt::format("table public.t: INSERT: id[integer]:{} v[text]:'x'", i)));
     EXPECT_EQ(f.sink.open.at(9).size(), 21U);
     EXPECT_TRUE(f.sink.lines.empty());
     ASSERT_TRUE(f.feed("COMMIT 9 (at 2026-11-21 04:30:12+00)"));
     EXPECT_EQ(f.sink.lines.size(), 23U);
     EXPECT_EQ(f.sink.lines[0], "begin 9 @000000000000001F t=1795235412000000 streamed");
-    EXPECT_EQ(f.transaction({"table public.t: INSERT: id[integer]:1 v[text]:'x'"}), (Lines{"insert 1 (t:1, t:x)"}));
+    EXPECT_EQ(f.transaction({"table public.t: INSERT: id[integer]:1 v[text]:'x'"}),
+              (Lines{"insert 1 (t:1, t:x)"}));
     // torn: everything comes again, the relation too
     ASSERT_TRUE(f.feed("BEGIN 10"));
-    for (int i = 0; i < 20; ++i) ASSERT_TRUE(f.feed(fmt::format("table public.t: INSERT: id[integer]:{} v[text]:'x'", i)));
+    for (int i = 0; i < 20; ++i)
+        ASSERT_TRUE(f.feed(fmt::format("table public.t: INSERT: id[integer]:{} v[text]:'x'", i)));
     f.decoder.restart({});
     f.sink.streams_lost();
     EXPECT_EQ(f.transaction({"table public.t: INSERT: id[integer]:1 v[text]:'x'"}).front(),
@@ -219,14 +240,16 @@ TEST(TestDecoding, LogicalMessages) {
 
 TEST(TestDecoding, Times) {
     Fixture f;
-    for (const auto& [text, us] : std::map<std::string, std::int64_t>{{"2026-11-21 04:30:12+00", 1'795'235'412'000'000},
-                                                                      {"2026-11-21 04:30:12.3127+00", 1'795'235'412'312'700},
-                                                                      {"2026-11-21 06:00:12+01:30", 1'795'235'412'000'000},
-                                                                      {"2026-11-20 20:30:12-08", 1'795'235'412'000'000}}) {
+    for (const auto& [text, us] :
+         std::map<std::string, std::int64_t>{{"2026-11-21 04:30:12+00", 1'795'235'412'000'000},
+                                             {"2026-11-21 04:30:12.3127+00", 1'795'235'412'312'700},
+                                             {"2026-11-21 06:00:12+01:30", 1'795'235'412'000'000},
+                                             {"2026-11-20 20:30:12-08", 1'795'235'412'000'000}}) {
         f.sink.lines.clear();
         f.all({"BEGIN 7", "table public.t: DELETE: id[integer]:1"});
         ASSERT_TRUE(f.feed("COMMIT 7 (at " + text + ")"));
-        EXPECT_TRUE(f.sink.lines.back().ends_with(fmt::format("t={}", us))) << text << " " << f.sink.lines.back();
+        EXPECT_TRUE(f.sink.lines.back().ends_with(fmt::format("t={}", us)))
+            << text << " " << f.sink.lines.back();
     }
 }
 
@@ -237,17 +260,31 @@ TEST(TestDecoding, NonsenseIsRefused) {
         const auto done = f.feed(line);
         return !done && done.error().code == ErrorCode::data_loss;
     };
-    for (const auto* line : {"", "x", "BEGIN ", "BEGIN x", "BEGIN 0", "BEGIN 1 ", "COMMIT 1 (at 2026-11-21 04:30:12+00)",
-                             "table public.t: INSERT: id[integer]:1", "message: transactional: 1 prefix: p, sz: 3 content:ab"})
-        EXPECT_TRUE(refused({}, line)) << line;
     for (const auto* line :
-         {"BEGIN 8", "COMMIT 8 (at 2026-11-21 04:30:12+00)", "COMMIT 7", "COMMIT 7 (at 2026-13-21 04:30:12+00)",
-          "COMMIT 7 (at )", "table ", "table t: INSERT: a[integer]:1", "table public.t", "table public.t: ",
-          "table public.t: UPSERT: id[integer]:1", "table public.t: INSERT: id[integer]", "table public.t: INSERT: id[integer]:",
-          "table public.t: INSERT: id[integer]:'", "table public.t: INSERT: id[integer:1", "table public.t: INSERT: id:1",
-          "table public.t: INSERT: \"id[integer]:1", "table public.t: INSERT: (no-tuple-data)",
-          "table public.t: UPDATE: old-key: id[integer]:1", "table public.t: TRUNCATE: later",
-          "table public.t, : TRUNCATE: cascade", "table public.t: INSERT: id[integer]:1 v[text]:'a'b"})
+         {"", "x", "BEGIN ", "BEGIN x", "BEGIN 0", "BEGIN 1 ", "COMMIT 1 (at 2026-11-21 04:30:12+00)",
+          "table public.t: INSERT: id[integer]:1", "message: transactional: 1 prefix: p, sz: 3 content:ab"})
+        EXPECT_TRUE(refused({}, line)) << line;
+    for (const auto* line : {"BEGIN 8",
+                             "COMMIT 8 (at 2026-11-21 04:30:12+00)",
+                             "COMMIT 7",
+                             "COMMIT 7 (at 2026-13-21 04:30:12+00)",
+                             "COMMIT 7 (at )",
+                             "table ",
+                             "table t: INSERT: a[integer]:1",
+                             "table public.t",
+                             "table public.t: ",
+                             "table public.t: UPSERT: id[integer]:1",
+                             "table public.t: INSERT: id[integer]",
+                             "table public.t: INSERT: id[integer]:",
+                             "table public.t: INSERT: id[integer]:'",
+                             "table public.t: INSERT: id[integer:1",
+                             "table public.t: INSERT: id:1",
+                             "table public.t: INSERT: \"id[integer]:1",
+                             "table public.t: INSERT: (no-tuple-data)",
+                             "table public.t: UPDATE: old-key: id[integer]:1",
+                             "table public.t: TRUNCATE: later",
+                             "table public.t, : TRUNCATE: cascade",
+                             "table public.t: INSERT: id[integer]:1 v[text]:'a'b"})
         EXPECT_TRUE(refused({"BEGIN 7"}, line)) << line;
 }
 
@@ -273,7 +310,8 @@ TEST(TestDecoding, DamagedLinesNeverCrash) {
         Fixture f;
         (void)f.feed("BEGIN 7");
         for (auto line : lines) {
-            for (auto n = random() % 3; n > 0; --n) line[random() % line.size()] = " '\"[]:,.()aB0\0"[random() % 13];
+            for (auto n = random() % 3; n > 0; --n)
+                line[random() % line.size()] = " '\"[]:,.()aB0\0"[random() % 13];
             (void)f.feed(line);
         }
         EXPECT_FALSE(f.sink.torn());
