@@ -59,8 +59,8 @@ WITH RECURSIVE used(oid) AS (
     SELECT d.oid
       FROM used u
       JOIN pg_catalog.pg_type t ON t.oid = u.oid AND t.typnamespace <> 11
-       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.classid = 1247 AND e.objid = t.oid
-                          AND e.refclassid = 3079 AND e.deptype = 'e')
+       AND (t.typcategory = 'A' OR t.typtype = 'm' OR NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.classid = 1247 AND e.objid = t.oid
+                          AND e.refclassid = 3079 AND e.deptype = 'e'))
      CROSS JOIN LATERAL (
            SELECT t.typelem WHERE t.typcategory = 'A'
         UNION ALL SELECT t.typbasetype WHERE t.typtype = 'd'
@@ -108,7 +108,8 @@ SELECT t.oid, n.nspname, t.typname, t.typtype, t.typnamespace = 11, t.typarray,
             f.relation = oid_at(rows, i, 7);
             t.binary = rows.flag(i, 13);
             f.range = oid_at(rows, i, 19);
-            if (!rows.null(i, 14)) {
+            // an array of an extension's type may belong to the extension too
+            if (!rows.null(i, 14) && f.element == 0 && f.range == 0) {
                 t.kind = UserType::Kind::extension;
                 t.extension = rows.text(i, 14);
                 t.extension_version = rows.text(i, 15);
@@ -153,8 +154,8 @@ SELECT t.oid, n.nspname, t.typname, t.typtype, t.typnamespace = 11, t.typarray,
         if (it == facts_.end() || !seen.insert(type).second) return;
         const TypeFacts& f = it->second;
         if (f.built_in) return;
-        if (f.element != 0 && f.type.kind != UserType::Kind::extension) return collect(f.element, seen, to);
-        if (f.range != 0 && f.type.kind != UserType::Kind::extension) return collect(f.range, seen, to);
+        if (f.element != 0) return collect(f.element, seen, to);
+        if (f.range != 0) return collect(f.range, seen, to);
         if (f.type.base.type_id != 0) collect(f.type.base.type_id, seen, to);
         for (const auto& a : f.type.attributes) collect(a.type_id, seen, to);
         to.push_back(f.type);

@@ -129,7 +129,7 @@ TEST_F(ExactnessTest, SecondCopyOfASliceIsSkipped) {
     ASSERT_OK(second);
     EXPECT_FALSE(*second);
     if (*second) ASSERT_OK(copy(**writer, t, *prepared, 3));
-    EXPECT_THAT(*p->slices_done(t, prepared->generation), ElementsAre(testing::Field(&Target::SliceDone::number, 3U)));
+    EXPECT_THAT(slices(*p, t, prepared->generation), ElementsAre(3U));
     EXPECT_EQ(rows(), "100|100");
 }
 
@@ -179,7 +179,7 @@ TEST_F(ExactnessTest, TakeOverEndsOlderSessions) {
     ASSERT_OK(sent);
     auto second = process();
     EXPECT_EQ(target_.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'godwit/task1/1'"), "0");
-    EXPECT_THAT(*second->slices_done(t, prepared->generation), IsEmpty());
+    EXPECT_THAT(slices(*second, t, prepared->generation), IsEmpty());
     EXPECT_FALSE((*writer)->commit(*sent).has_value());
     EXPECT_EQ(rows(), "0|0");
     auto again = second->open_writer();
@@ -203,7 +203,7 @@ TEST_F(ExactnessTest, TakeOverWaitsForACommitOnItsWay) {
         EXPECT_OK(hidden.run("COMMIT"));
     });
     auto second = process();
-    EXPECT_THAT(*second->slices_done(t, prepared->generation), ElementsAre(testing::Field(&Target::SliceDone::number, 1U)));
+    EXPECT_THAT(slices(*second, t, prepared->generation), ElementsAre(1U));
     auto writer = second->open_writer();
     ASSERT_OK(writer);
     auto began = (*writer)->begin(t, *prepared, 1);
@@ -271,7 +271,7 @@ TEST_F(ExactnessTest, RowCountIsChecked) {
         EXPECT_EQ(done.error().code, ErrorCode::data_loss);
     }
     EXPECT_EQ(rows(), "0|0");
-    EXPECT_THAT(*p->slices_done(t, prepared->generation), IsEmpty());
+    EXPECT_THAT(slices(*p, t, prepared->generation), IsEmpty());
     ASSERT_OK(copy(**writer, t, *prepared, 1));  // the writer lives on
     EXPECT_EQ(rows(), "100|100");
 }

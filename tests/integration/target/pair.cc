@@ -13,6 +13,10 @@ ServerTraits PairTest::source_traits() {
     return *traits;
 }
 
+bool PairTest::same_server_version() {
+    return source_.connect().server_version() / 10000 == target_.connect().server_version() / 10000;
+}
+
 std::unique_ptr<Target> PairTest::task(const std::string& id, const std::string& schema) {
     const std::string before = task_id_;
     task_id_ = id;
@@ -60,6 +64,14 @@ Result<std::uint64_t> PairTest::copy(SliceWriter& writer, const TableSchema& tab
     const auto rows = GW_TRY(fill(writer, table, prepared, where));
     GW_CHECK(writer.commit(rows));
     return rows;
+}
+
+std::vector<std::uint32_t> PairTest::slices(Target& target, const TableSchema& table, std::uint64_t generation) {
+    auto done = target.slices_done(table, generation);
+    if (!done) throw std::runtime_error(done.error().text());
+    std::vector<std::uint32_t> out;
+    for (const auto& s : *done) out.push_back(s.number);
+    return out;
 }
 
 Result<PreparedTable> PairTest::load(Target& target, const TableSchema& table, PrepMode mode, TablePhase phase) {

@@ -19,12 +19,16 @@ protected:
     std::unique_ptr<Target> task(const std::string& id, const std::string& schema = {});
     TableSchema table(const std::string& name, const std::string& schema = "public");
     ServerTraits source_traits();
+    // major versions; otherwise more goes as text
+    bool same_server_version();
     // Copies the whole source table as slice `slice` and commits. Rows copied.
     Result<std::uint64_t> copy(SliceWriter& writer, const TableSchema& table, const PreparedTable& prepared,
                                std::uint32_t slice, const std::string& where = {});
     // Everything up to and with the commit; the last step is left to the caller.
     Result<std::uint64_t> fill(SliceWriter& writer, const TableSchema& table, const PreparedTable& prepared,
                                const std::string& where = {});
+    // numbers of the slices that are in
+    static std::vector<std::uint32_t> slices(Target& target, const TableSchema& table, std::uint64_t generation);
     // prepare, one slice, finish
     Result<PreparedTable> load(Target& target, const TableSchema& table, PrepMode mode = PrepMode::drop_and_create,
                                TablePhase phase = TablePhase::joined);

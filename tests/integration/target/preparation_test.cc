@@ -53,7 +53,7 @@ TEST_F(PreparationTest, CreatesWithTheSourcesTypes) {
               "Id bigint !, n numeric(10,2) !, v character varying(7), g numeric, c character(3), a integer[], t timestamp(3) "
               "with time zone");
     EXPECT_EQ(target_.ask(R"(SELECT "Id", n, v, g FROM "My Shop"."T" ORDER BY 1)"), "1|1.50|x|3.00\n2|2.50||5.00");
-    EXPECT_EQ(target_.ask("SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = "
+    EXPECT_EQ(target_.ask("SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'p' AND conrelid = "
                           "'\"My Shop\".\"T\"'::regclass"),
               "The Key|PRIMARY KEY (\"Id\", n)");
     EXPECT_EQ(target_.ask("SELECT collname FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation WHERE attrelid "
@@ -77,8 +77,10 @@ TEST_F(PreparationTest, UserTypesAreCreated) {
     const auto t = table("t");
     auto done = load(*p, t);
     ASSERT_OK(done);
-    EXPECT_EQ(done->format, "pg.binary");
-    EXPECT_THAT(done->warnings, IsEmpty());
+    if (same_server_version()) {
+        EXPECT_EQ(done->format, "pg.binary");
+        EXPECT_THAT(done->warnings, IsEmpty());
+    }
     EXPECT_EQ(target_.ask("SELECT * FROM t ORDER BY id"), source_.ask("SELECT * FROM t ORDER BY id"));
     EXPECT_EQ(target_.ask("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contypid = 'shop.moods'::regtype"),
               "CHECK ((cardinality(VALUE) < 5))");
@@ -89,14 +91,16 @@ TEST_F(PreparationTest, UserTypesAreCreated) {
     source_.run("ALTER TYPE shop.\"The Mood\" ADD VALUE 'first' BEFORE 'so'; ALTER TYPE shop.\"The Mood\" ADD VALUE 'last'");
     auto third = load(*p, table("t"), PrepMode::drop_and_create);
     ASSERT_OK(third);
-    EXPECT_EQ(third->format, "pg.binary");
+    if (same_server_version()) {
+        EXPECT_EQ(third->format, "pg.binary");
+    }
     EXPECT_EQ(target_.ask("SELECT enum_range(NULL::shop.\"The Mood\")"), source_.ask("SELECT enum_range(NULL::shop.\"The Mood\")"));
     // types that differ: text, not bytes
     target_.run("ALTER TYPE shop.\"The Mood\" ADD VALUE 'own'");
     auto fourth = load(*p, table("t"), PrepMode::truncate);
     ASSERT_OK(fourth);
     EXPECT_EQ(fourth->format, "pg.csv");
-    EXPECT_THAT(fourth->warnings, ElementsAre(HasSubstr("other labels")));
+    EXPECT_THAT(fourth->warnings, ::testing::Contains(HasSubstr("other labels")));
     EXPECT_EQ(target_.ask("SELECT * FROM t ORDER BY id"), source_.ask("SELECT * FROM t ORDER BY id"));
 }
 
@@ -294,7 +298,7 @@ TEST_F(PreparationTest, KeysFollowTheIdentity) {
     for (const char* n : {"i", "j", "d", "k", "s"}) ASSERT_OK(load(*p, table(n)));
     EXPECT_EQ(indexes("i"), "unique btree (b, a)");
     EXPECT_EQ(indexes("j"), "unique btree (a)\nunique btree (id)");
-    EXPECT_EQ(target_.ask("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'd'::regclass"),
+    EXPECT_EQ(target_.ask("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'p' AND conrelid = 'd'::regclass"),
               "PRIMARY KEY (id) DEFERRABLE INITIALLY DEFERRED");
     EXPECT_EQ(indexes("k"), "hash (many)");
     EXPECT_EQ(indexes("s"), "");

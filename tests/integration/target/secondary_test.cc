@@ -21,7 +21,7 @@ protected:
                      schema + ".t'::regclass ORDER BY 1") +
                "\n" +
                d.ask("SELECT conname, contype, regexp_replace(pg_get_constraintdef(oid), 'REFERENCES [^(]+', 'REFERENCES o') FROM "
-                     "pg_constraint WHERE conrelid = '" +
+                     "pg_constraint WHERE contype <> 'n' AND conrelid = '" +
                      schema + ".t'::regclass ORDER BY 1") +
                "\n" +
                d.ask("SELECT attname, attidentity, attnotnull FROM pg_attribute WHERE attrelid = '" + schema +

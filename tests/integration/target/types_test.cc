@@ -148,6 +148,7 @@ TEST_F(TypesTest, EveryTypeByBinaryAndCsv) {
         source_.run(sql);
     }
     auto p = process();
+    const bool same_version = same_server_version();
     for (const auto& k : cases()) {
         const std::string name = std::string("t_") + k.name;
         const auto t = table(name);
@@ -155,8 +156,10 @@ TEST_F(TypesTest, EveryTypeByBinaryAndCsv) {
             const std::vector<std::string> offered = binary ? kBoth : std::vector<std::string>{"pg.csv"};
             auto prepared = p->prepare(t, PrepMode::drop_and_create, offered, {});
             ASSERT_OK(prepared);
-            EXPECT_EQ(prepared->format, binary && k.binary ? "pg.binary" : "pg.csv") << k.name;
-            if (binary && k.binary) {
+            if (same_version) {
+                EXPECT_EQ(prepared->format, binary && k.binary ? "pg.binary" : "pg.csv") << k.name;
+            }
+            if (same_version && binary && k.binary) {
                 EXPECT_THAT(prepared->warnings, IsEmpty()) << k.name;
             }
             auto writer = p->open_writer();
@@ -220,7 +223,7 @@ TEST_F(TypesTest, EmptySlice) {
         // a source that sends nothing at all
         ASSERT_TRUE(*(*writer)->begin(table("t"), *prepared, 1));
         ASSERT_OK((*writer)->commit(0));
-        EXPECT_EQ(p->slices_done(table("t"), prepared->generation)->size(), 2U) << format;
+        EXPECT_EQ(slices(*p, table("t"), prepared->generation).size(), 2U) << format;
     }
 }
 
