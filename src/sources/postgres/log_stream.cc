@@ -92,6 +92,7 @@ public:
           clock_(owner.clock_),
           log_(owner.log_),
           progress_(owner.progress_),
+          reselect_(owner.reselect_),
           connection_(std::move(connection)),
           sink_(sink),
           stop_(std::move(stop)),
@@ -122,6 +123,7 @@ private:
     Clock& clock_;
     Log& log_;
     LogStreamProgress& progress_;
+    std::atomic<bool>& reselect_;
     pg::Connection connection_;
     ChangeSink& sink_;
     const std::stop_token stop_;
@@ -296,6 +298,7 @@ Result<> LogStream::Session::receive() {
     last_feedback_ = last_keepalive_ = last_idle_ = clock_.steady();
     for (;;) {
         if (stop_.stop_requested()) return goodbye();
+        if (reselect_.exchange(false)) decoder_.reselect();
         GW_CHECK(keep_time());
         if (sink_.full()) {
             GW_CHECK(sink_.idle());

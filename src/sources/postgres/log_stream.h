@@ -55,6 +55,8 @@ public:
     [[nodiscard]] Result<> run(Lsn from, ChangeSink& sink, std::stop_token stop);
 
     [[nodiscard]] const LogStreamProgress& progress() const noexcept { return progress_; }
+    // The wanted tables are others now: hooks.wants is asked anew before the next message. Thread safe.
+    void reselect() noexcept { reselect_ = true; }
 
 private:
     class Session;
@@ -64,6 +66,7 @@ private:
     Clock& clock_;
     Log& log_;
     LogStreamProgress progress_;
+    std::atomic<bool> reselect_ = false;
 };
 
 // The START_REPLICATION statement for a server of that version.
