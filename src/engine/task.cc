@@ -48,8 +48,10 @@ void Task::run(std::stop_token stop) {
     // RecoveryCheckpoint is read when nobody reads the slot any more
     if (captures() && (reason || reason.error().code != ErrorCode::permission_denied)) {
         const auto applied = apply_ && apply_->applied() ? *apply_->applied() : ledger_.applied.value_or(Position{});
-        if (auto position = source_.recovery_position(applied); position && !position->empty())
-            progress_.update([&](TaskReport& r) { r.checkpoint = checkpoint(*position); });
+        if (auto position = source_.recovery_position(applied); position && !position->empty()) {
+            const std::string text = checkpoint(*position);
+            progress_.update([&](TaskReport& r) { r.checkpoint = text; });
+        }
     }
     progress_.update([&](TaskReport& r) {
         r.stop_us = progress_.now_us();
