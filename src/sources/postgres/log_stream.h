@@ -55,7 +55,8 @@ public:
     [[nodiscard]] Result<> run(Lsn from, ChangeSink& sink, std::stop_token stop);
 
     [[nodiscard]] const LogStreamProgress& progress() const noexcept { return progress_; }
-    // The wanted tables are others now: hooks.wants is asked anew before the next message. Thread safe.
+    // The wanted tables are others now: hooks.wants is asked anew before the next batch of messages. Thread
+    // safe.
     void reselect() noexcept { reselect_ = true; }
 
 private:
