@@ -88,7 +88,7 @@ fuzz:               ## every decoder of outside bytes, FUZZ_SECONDS each
 	  found=1
 	  name=$$(basename $$fuzzer)
 	  mkdir -p build/fuzz/corpus/$$name
-	  seeds=tests/fuzz/$$name; [ -d $$seeds ] || seeds=
+	  seeds=tests/fuzz/corpus/$$name; [ -d $$seeds ] || seeds=
 	  echo "== $$name"
 	  ASAN_OPTIONS=halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1 $$fuzzer -max_total_time=$${FUZZ_SECONDS:-60} -print_final_stats=1 build/fuzz/corpus/$$name $$seeds 2>&1 | tail -12
 	done

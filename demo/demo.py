@@ -5,6 +5,8 @@ Everything runs in a temporary folder on free ports and is gone at the end, also
 
     DEMO_ROWS=4000000   rows before the traffic starts
     DEMO_SECONDS=15     traffic after the load, at least
+    DEMO_SOURCE=15      PostgreSQL of the source: 15, 17 or 18
+    DEMO_TARGET=15      and of the target
     DEMO_KEEP=1         keep the folder with logs
 """
 
@@ -32,6 +34,7 @@ from shop import TABLES, Traffic, fill
 
 ROWS = int(os.environ.get("DEMO_ROWS", "4000000"))
 SECONDS = float(os.environ.get("DEMO_SECONDS", "15"))
+VERSIONS = int(os.environ.get("DEMO_SOURCE", "15")), int(os.environ.get("DEMO_TARGET", "15"))
 SOURCE, TARGET = "shop", "warehouse"
 PASSWORD = "demo-password"
 ON_TERMINAL = sys.stdout.isatty()
@@ -88,8 +91,12 @@ class Demo:
             "maintenance_work_mem": "256MB",
             "track_commit_timestamp": "off",
         }
-        self.source = PgServer(self.folder / "source", password=PASSWORD, fsync=True, settings=tuning)
-        self.target = PgServer(self.folder / "target", password=PASSWORD, fsync=True, settings=tuning)
+        self.source = PgServer(
+            self.folder / "source", version=VERSIONS[0], password=PASSWORD, fsync=True, settings=tuning
+        )
+        self.target = PgServer(
+            self.folder / "target", version=VERSIONS[1], password=PASSWORD, fsync=True, settings=tuning
+        )
         self.godwit = GodwitServer(self.folder / "godwit")
         self.traffic: Traffic | None = None
         self.lags_ms: list[int] = []
@@ -185,8 +192,8 @@ class Demo:
             list(pool.map(PgServer.start, [self.source, self.target]))
         self.source.create_database(SOURCE)
         self.target.create_database(TARGET)
-        say(f"source  PostgreSQL 15 at 127.0.0.1:{self.source.port}, database {SOURCE}")
-        say(f"target  PostgreSQL 15 at 127.0.0.1:{self.target.port}, database {TARGET}, empty")
+        say(f"source  PostgreSQL {VERSIONS[0]} at 127.0.0.1:{self.source.port}, database {SOURCE}")
+        say(f"target  PostgreSQL {VERSIONS[1]} at 127.0.0.1:{self.target.port}, database {TARGET}, empty")
         begin = time.monotonic()
         self.rows = fill(self.source, SOURCE, ROWS)
         say(f"{self.rows:,} rows in {len(TABLES)} tables, made in {time.monotonic() - begin:.0f} s")

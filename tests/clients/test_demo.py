@@ -39,11 +39,13 @@ def left_over(output):
     return found, Path(folder).exists()
 
 
-def test_small_demo(godwit_program):
-    demo = start()
+@pytest.mark.parametrize(("source", "target"), [("15", "15"), ("18", "17"), ("17", "18")])
+def test_small_demo(godwit_program, source, target):
+    demo = start(DEMO_SOURCE=source, DEMO_TARGET=target)
     output, _ = demo.communicate(timeout=280)
     assert demo.returncode == 0, output
     assert "equal on both sides" in output
+    assert f"source  PostgreSQL {source}" in output and f"target  PostgreSQL {target}" in output
     assert output.count("kill -9") >= 1
     assert output.count("$ aws dms ") >= 12
     assert "DIFFERENT" not in output
