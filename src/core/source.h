@@ -96,8 +96,16 @@ public:
 
 // What a catalogue poll saw that the log itself does not tell.
 struct CatalogueChange {
-    enum class Kind : std::uint8_t { table_dropped, table_added, table_altered, identity_lost, identity_gained } kind;
+    enum class Kind : std::uint8_t {
+        table_dropped,
+        table_renamed,
+        table_added,
+        table_altered,
+        identity_lost,
+        identity_gained,
+    } kind;
     TableName table;
+    std::string new_name;  // table_renamed, within the schema
     Position seen_at;  // the log position read before the catalogue
 };
 

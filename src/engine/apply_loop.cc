@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/failpoint.h"
 #include "engine/schema_changes.h"
@@ -88,6 +89,15 @@ Result<> ApplyLoop::recover_group(const Error& why) {
     // lost sessions, full disks, deadlocks are not the rows' fault
     if (why.retry != Retry::never || why.code == ErrorCode::cancelled || why.code == ErrorCode::internal)
         return std::unexpected(why);
+    if (std::exchange(again_without_table_, false)) {
+        place_ = group_start_;
+        transaction_ = {};
+        pending_ = applied_;
+        pending_order_ = applied_order_;
+        group_changes_ = group_transactions_ = 0;
+        seen_.clear();
+        return {};
+    }
     const std::uint64_t until = std::max(transaction_.open ? transaction_.order + 1 : 0, pending_order_);
     if (careful_until_ >= until) return std::unexpected(why);  // it failed in careful mode as well
     p_.task_log.info(Component::target_apply,
@@ -119,7 +129,11 @@ ApplyLoop::View& ApplyLoop::view(std::uint32_t id) {
         v.relation = p_.log.relation(id);
         it = views_.emplace(id, std::move(v)).first;
         if (it->second.relation) {
-            const auto entry = p_.book.find(it->second.relation->name);
+            auto entry = p_.book.find(it->second.relation->name);
+            if (!entry && it->second.relation->source_id != 0) {
+                entry = p_.book.find_id(it->second.relation->source_id);
+                it->second.renamed_from = entry ? entry->schema.name : TableName{};
+            }
             it->second.tracked = entry.has_value();
             if (entry) {
                 it->second.apply = entry->state.phase == TablePhase::joined;
@@ -133,6 +147,9 @@ ApplyLoop::View& ApplyLoop::view(std::uint32_t id) {
 
 Result<> ApplyLoop::define(View& v) {
     if (v.defined) return {};
+    // the log knows the table under its new name: the target follows in this very transaction
+    if (!v.renamed_from.table.empty() && p_.book.find(v.renamed_from))
+        GW_CHECK(rename(v.renamed_from, v.relation->name.table));
     auto entry = p_.book.find(v.relation->name);
     if (!entry) return fail(ErrorCode::internal, "change of a table that is not in the book");
     GW_CHECK(reshape(*entry, *v.relation));
@@ -154,7 +171,7 @@ Result<> ApplyLoop::reshape(TableEntry& entry, const Relation& relation) {
         GW_CHECK(open_group());
         for (const auto& c : plan.changes) {
             p_.task_log.info(Component::target_apply, fmt::format("table {}: {}", name.text(), describe(c)));
-            GW_CHECK(applier_->change_schema(c));
+            if (auto done = applier_->change_schema(c); !done) return suspend_for_shape(name, done.error());
         }
         seen_[name].ddls += plan.changes.size();
         entry.schema = plan.after;
@@ -176,6 +193,95 @@ Result<> ApplyLoop::reshape(TableEntry& entry, const Relation& relation) {
         return {};
     }
     p_.book.change(name, [&](TableEntry& e) { e.schema = entry.schema; });
+    return {};
+}
+
+// A statement that the target refuses costs the table, not the task: it is suspended and the group comes again
+// without it. Always an error, which leads to recover_group().
+Result<> ApplyLoop::suspend_for_shape(const TableName& name, const Error& why) {
+    if (why.retry != Retry::never) return std::unexpected(why);
+    const std::string reason = "a change of its shape cannot be replayed: " + why.text();
+    p_.task_log.error(Component::tables_manager, fmt::format("table {} is suspended: {}", name.text(), reason));
+    GW_CHECK(p_.target.set_phase(name, TablePhase::suspended, reason));
+    p_.book.change(name, [&](TableEntry& e) {
+        e.state.phase = TablePhase::suspended;
+        e.state.reason = reason;
+    });
+    p_.progress.table(name, [&](TableReport& t) {
+        t.state = "Table error";
+        t.detail = reason;
+    });
+    views_.clear();
+    again_without_table_ = true;
+    return fail(ErrorCode::aborted, reason);
+}
+
+Result<> ApplyLoop::rename(const TableName& from, const std::string& to) {
+    auto entry = p_.book.find(from);
+    if (!entry) return {};
+    SchemaChange c;
+    c.kind = SchemaChange::Kind::rename_table;
+    c.table = from;
+    c.new_name = to;
+    p_.task_log.info(Component::target_apply, fmt::format("table {}: RENAME TO {}", from.text(), to));
+    const bool own_group = !group_open_;
+    GW_CHECK(open_group());
+    if (auto done = applier_->change_schema(c); !done) {
+        auto suspended = suspend_for_shape(from, done.error());
+        return own_group && !transaction_.open ? recover_group(suspended.error()) : suspended;
+    }
+    p_.book.remove(from);
+    entry->schema.name.table = entry->state.name.table = to;
+    p_.book.put(*entry);
+    p_.progress.rename_table(from, entry->schema.name);
+    return own_group && !transaction_.open ? commit_group() : Result<>{};
+}
+
+Result<> ApplyLoop::drop(const TableName& name) {
+    const auto entry = p_.book.find(name);
+    if (!entry) return {};
+    p_.progress.table(name, [](TableReport& t) { t.state = "Table does not exist"; });
+    if (p_.settings.handle_dropped && entry->state.phase == TablePhase::joined) {
+        SchemaChange c;
+        c.kind = SchemaChange::Kind::drop_table;
+        c.table = name;
+        p_.task_log.info(Component::target_apply, fmt::format("table {}: DROP TABLE", name.text()));
+        GW_CHECK(open_group());
+        if (auto done = applier_->change_schema(c); !done) return recover_group(suspend_for_shape(name, done.error()).error());
+        p_.progress.table(name, [](TableReport& t) { ++t.ddls, ++t.applied_ddls; });
+        GW_CHECK(commit_group());
+    }
+    p_.book.remove(name);
+    std::erase_if(views_, [&](const auto& v) { return v.second.relation && v.second.relation->name == name; });
+    return {};
+}
+
+void ApplyLoop::later(CatalogueChange change) {
+    const std::lock_guard lock(later_mutex_);
+    for (const auto& known : later_)
+        if (known.kind == change.kind && known.table == change.table) return;
+    later_.push_back(std::move(change));
+    later_waits_ = true;
+}
+
+Result<> ApplyLoop::act_on_catalogue() {
+    std::vector<CatalogueChange> due;
+    {
+        const std::lock_guard lock(later_mutex_);
+        for (auto it = later_.begin(); it != later_.end();) {
+            if (GW_TRY(p_.source.order(it->seen_at)) > std::max(applied_order_, pending_order_)) {
+                ++it;
+                continue;
+            }
+            due.push_back(std::move(*it));
+            it = later_.erase(it);
+        }
+        later_waits_ = !later_.empty();
+    }
+    for (const auto& c : due) {
+        if (c.kind == CatalogueChange::Kind::table_dropped) GW_CHECK(drop(c.table));
+        if (c.kind == CatalogueChange::Kind::table_renamed) GW_CHECK(rename(c.table, c.new_name));
+    }
     return {};
 }
 
@@ -492,14 +598,15 @@ Result<StopCause> ApplyLoop::run(std::stop_token stop) {
     while (true) {
         if (boundary()) {
             if (p_.book.version() != book_version_ && !stop_rule_.after_load && may_join()) {
+                // taken before: a table that becomes `loaded` meanwhile must be seen in the next round
                 book_version_ = p_.book.version();
                 GW_CHECK(join_loaded());
-                book_version_ = p_.book.version();
             }
             if (stop.stop_requested()) {
                 GW_CHECK(save_idle_position());
                 return StopCause::asked;
             }
+            if (later_waits_) GW_CHECK(act_on_catalogue());
             if (std::max(applied_order_, pending_order_) >= pause_order_) GW_CHECK(wait_paused(stop));
         }
         const bool wait = !group_open_ || transaction_.open;

@@ -12,10 +12,12 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/failpoint.h"
@@ -59,6 +61,9 @@ public:
     [[nodiscard]] Result<StopCause> run(std::stop_token stop);
     [[nodiscard]] const std::optional<Position>& applied() const { return applied_; }
 
+    // What a catalogue poll saw: acted on once everything before `change.seen_at` is applied. Thread safe.
+    void later(CatalogueChange change);
+
     // Pauses before the first transaction whose order is at least `order`, after all earlier ones (for comparisons).
     // Thread safe.
     void pause_at(std::uint64_t order) { pause_order_ = order; }
@@ -82,6 +87,7 @@ private:
         bool defined = false;        // the applier knows it
         bool mark_open = false;      // transactions may still be contained in the snapshot
         SnapshotMark mark;
+        TableName renamed_from;      // known under another name so far
     };
     struct Place {
         std::uint64_t chunk = 1;
@@ -98,6 +104,10 @@ private:
     Result<> reshape(TableEntry& entry, const Relation& relation);
     View& view(std::uint32_t relation);
     Result<> define(View& v);
+    Result<> rename(const TableName& from, const std::string& to);
+    Result<> drop(const TableName& name);
+    Result<> suspend_for_shape(const TableName& name, const Error& why);
+    Result<> act_on_catalogue();
     Result<> catch_up(const TableName& name);
     Result<> join_loaded();
     Result<bool> idle_stop();
@@ -127,12 +137,16 @@ private:
     Transaction transaction_;
     Place place_, group_start_;
     bool group_open_ = false;
+    bool again_without_table_ = false;  // the group failed for a table that is suspended now
     std::uint64_t group_changes_ = 0, group_transactions_ = 0;
     std::uint64_t careful_until_ = 0;     // order; groups that begin below are applied carefully
     std::map<std::uint32_t, View> views_;
     std::map<TableName, ApplyCounts> seen_;
     std::uint64_t book_version_ = 0;
     std::chrono::steady_clock::time_point saved_at_{}, asked_at_{};
+    std::mutex later_mutex_;  // guards later_
+    std::vector<CatalogueChange> later_;
+    std::atomic<bool> later_waits_ = false;
     static constexpr std::uint64_t kNoPause = ~0ULL;
     std::atomic<std::uint64_t> pause_order_ = kNoPause;
     std::atomic<bool> paused_ = false;

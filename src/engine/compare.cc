@@ -89,6 +89,14 @@ Result<Comparison> compare(Task& task, Source& source, Target& target, Clock& cl
         result.tables.push_back(std::move(c));
     }
     source.end_load(at);
+    // A table that is not in step is not equal: an answer that left it out would comfort for nothing.
+    for (const auto& [name, why] : task.tables_not_in_step()) {
+        TableComparison c;
+        c.table = name;
+        c.error = why;
+        result.equal = false;
+        result.tables.push_back(std::move(c));
+    }
     return result;
 }
 

@@ -34,6 +34,14 @@ public:
         change(t);
         t.last_update_us = now_us();
     }
+    void rename_table(const TableName& from, const TableName& to) {
+        const std::lock_guard lock(mutex_);
+        const auto it = tables_.find(from);
+        if (it == tables_.end()) return;
+        report_.tables[it->second].name = to;
+        tables_.emplace(to, it->second);
+        tables_.erase(it);
+    }
     void event(const std::string& category, const std::string& message) {
         const std::lock_guard lock(mutex_);
         report_.events.push_back({next_event_++, now_us(), category, message});

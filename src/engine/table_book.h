@@ -48,6 +48,12 @@ public:
         if (it == entries_.end()) return {};
         return it->second;
     }
+    [[nodiscard]] std::optional<TableEntry> find_id(std::uint64_t source_id) const {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [name, entry] : entries_)
+            if (entry.schema.source_id == source_id) return entry;
+        return {};
+    }
     void remove(const TableName& name) {
         const std::lock_guard lock(mutex_);
         entries_.erase(name);

@@ -87,6 +87,12 @@ std::string Task::checkpoint(const Position& position) {
 Result<std::string> Task::run_steps(std::stop_token stop) {
     settings_ = GW_TRY(mapping::read_settings(spec_.settings));
     selection_ = GW_TRY(mapping::compile_selection(spec_.table_mappings));
+    for (const auto& w : mapping::inactive_warnings(spec_.settings)) {
+        context_.log->warning(Component::task_manager, w);
+        progress_.event("configuration change", w);
+    }
+    for (const auto& w : mapping::mapping_warnings(spec_.table_mappings))
+        context_.log->warning(Component::task_manager, w);
     source_traits_ = GW_TRY(source_.open(captures()));
     GW_TRY(target_.open());
     auto tables = GW_TRY(source_.tables(*selection_));
@@ -579,7 +585,11 @@ void Task::watch(std::stop_token stop) {
                                               " lost its replica identity: updates and deletes are no longer captured");
                     break;
                 }
-                default: break;
+                case CatalogueChange::Kind::table_dropped:
+                case CatalogueChange::Kind::table_renamed: apply_->later(c); break;
+                case CatalogueChange::Kind::table_altered:    // seen again with its next row
+                case CatalogueChange::Kind::identity_gained:  // insert-only until a reload
+                    break;
             }
         }
     }
@@ -631,6 +641,20 @@ std::vector<TableSchema> Task::joined_tables() const {
     std::vector<TableSchema> out;
     for (const auto& e : book_.all())
         if (e.state.phase == TablePhase::joined) out.push_back(e.schema);
+    return out;
+}
+
+std::vector<std::pair<TableName, std::string>> Task::tables_not_in_step() const {
+    std::vector<std::pair<TableName, std::string>> out;
+    for (const auto& e : book_.all()) {
+        switch (e.state.phase) {
+            case TablePhase::joined: break;
+            case TablePhase::suspended: out.emplace_back(e.schema.name, "suspended: " + e.state.reason); break;
+            case TablePhase::waiting:
+            case TablePhase::loading: out.emplace_back(e.schema.name, "still being loaded"); break;
+            case TablePhase::loaded: out.emplace_back(e.schema.name, "still catching up"); break;
+        }
+    }
     return out;
 }
 

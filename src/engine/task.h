@@ -41,6 +41,8 @@ public:
     void resume_apply();
     [[nodiscard]] bool applies() const { return apply_ready_ && running_; }
     [[nodiscard]] std::vector<TableSchema> joined_tables() const;
+    // the others, and why
+    [[nodiscard]] std::vector<std::pair<TableName, std::string>> tables_not_in_step() const;
     struct Cutover {
         std::int64_t lag_ms = 0;
         std::string position;

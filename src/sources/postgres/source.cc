@@ -164,6 +164,7 @@ Result<> PostgresSource::publish(const std::vector<TableSchema>& tables) {
         for (const auto& t : tables) captured_[t.name] = std::make_shared<const TableSchema>(t);
         for (const auto& [name, t] : captured_)
             if (!t->is_view && !t->full_load_only) names.push_back(name);
+        if (running_stream_ != nullptr) running_stream_->reselect();
     }
     if (slot_->plugin != "pgoutput" || !endpoint_.attribute("publicationname").empty()) return {};
     pg::Connection* c = GW_TRY(control());
@@ -471,31 +472,42 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
     options.streaming = endpoint_.flag("streaming", true);
 
     DecoderHooks hooks;
-    hooks.wants = [this](std::uint32_t, std::string_view schema, std::string_view table) {
+    hooks.wants = [this](std::uint32_t oid, std::string_view schema, std::string_view table) {
         const std::lock_guard lock(tables_mutex_);
-        return captured_.contains(TableName{std::string(schema), std::string(table)});
+        if (captured_.contains(TableName{std::string(schema), std::string(table)})) return true;
+        // under another name since a moment ago
+        return oid != 0 && std::ranges::any_of(captured_, [&](const auto& t) { return t.second->source_id == oid; });
     };
     hooks.refine = [this](Relation& relation) {
         const std::lock_guard lock(tables_mutex_);
         const auto it = captured_.find(relation.name);
         if (it == captured_.end()) return;
-        if (it->second->partitioned) relation.identity = it->second->identity;
+        if (!it->second->partitioned) return;
+        // the root's own identity says nothing about that of its leaves
+        relation.identity = it->second->identity;
+        for (auto& column : relation.columns)
+            column.identity = std::ranges::find(it->second->identity_columns, column.name) !=
+                              it->second->identity_columns.end();
     };
     hooks.resolve = [this](const TableName& name, bool refresh) -> Result<std::shared_ptr<const TableSchema>> {
+        TableName wanted = name;
         {
             const std::lock_guard lock(tables_mutex_);
             if (const auto it = captured_.find(name); it != captured_.end() && !refresh) return it->second;
             for (const auto& [root, table] : captured_)
-                if (std::ranges::find(table->leaves, name) != table->leaves.end() && !refresh) return table;
+                if (std::ranges::find(table->leaves, name) != table->leaves.end()) {
+                    if (!refresh) return table;
+                    wanted = root;  // a leaf is known by its root, also after DDL
+                }
         }
-        auto fresh = describe(name);
+        auto fresh = describe(wanted);
         if (!fresh) {
             if (fresh.error().code == ErrorCode::not_found) return std::shared_ptr<const TableSchema>();
             return std::unexpected(fresh.error());
         }
         auto shared = std::make_shared<const TableSchema>(std::move(*fresh));
         const std::lock_guard lock(tables_mutex_);
-        if (captured_.contains(name)) captured_[name] = shared;
+        if (captured_.contains(wanted)) captured_[wanted] = shared;
         return shared;
     };
     hooks.left_out = [this](const TableName& name, std::string_view what) {
@@ -506,9 +518,16 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
         decoder = std::make_unique<TestDecodingDecoder>(std::move(hooks));
     else
         decoder = std::make_unique<PgoutputDecoder>(std::move(hooks));
-    LogStream log_stream(options, *decoder, *context_.clock, *context_.log);
     const Lsn start = GW_TRY(parse_lsn(from));
-    return log_stream.run(start, sink, stop);
+    LogStream log_stream(options, *decoder, *context_.clock, *context_.log);
+    {
+        const std::lock_guard lock(tables_mutex_);
+        running_stream_ = &log_stream;
+    }
+    auto outcome = log_stream.run(start, sink, stop);
+    const std::lock_guard lock(tables_mutex_);
+    running_stream_ = nullptr;
+    return outcome;
 }
 
 Result<SourceHealth> PostgresSource::health() {
@@ -552,21 +571,30 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
     for (const auto& t : known) {
         known_ids.insert(t.source_id);
         const auto it = by_id.find(t.source_id);
-        if (it == by_id.end() || it->second->name != t.name) {
-            changes.push_back({CatalogueChange::Kind::table_dropped, t.name, seen});
+        const TableName* name = it == by_id.end() ? nullptr : &it->second->name;
+        if (name == nullptr || name->schema != t.name.schema) {
+            changes.push_back({CatalogueChange::Kind::table_dropped, t.name, {}, seen});
+            const std::lock_guard captured(tables_mutex_);
+            captured_.erase(t.name);
             continue;
         }
-        if (!t.is_view && !t.full_load_only) names.push_back(t.name);
+        if (*name != t.name) {
+            changes.push_back({CatalogueChange::Kind::table_renamed, t.name, name->table, seen});
+            const std::lock_guard captured(tables_mutex_);
+            captured_.erase(t.name);
+            captured_[*name] = std::make_shared<const TableSchema>(*it->second);
+        }
+        if (!t.is_view && !t.full_load_only) names.push_back(*name);
         if (it->second->columns != t.columns)
-            changes.push_back({CatalogueChange::Kind::table_altered, t.name, seen});
+            changes.push_back({CatalogueChange::Kind::table_altered, t.name, {}, seen});
     }
     for (const auto& t : found)
         if (!known_ids.contains(t.source_id) && !t.is_view && !t.full_load_only)
-            changes.push_back({CatalogueChange::Kind::table_added, t.name, seen});
+            changes.push_back({CatalogueChange::Kind::table_added, t.name, {}, seen});
     if (slot_ && slot_->plugin == "pgoutput" && endpoint_.attribute("publicationname").empty()) {
         auto mended = GW_TRY(mend_publications(*c, slot_->name, names));
-        for (const auto& t : mended.demoted) changes.push_back({CatalogueChange::Kind::identity_lost, t, seen});
-        for (const auto& t : mended.promotable) changes.push_back({CatalogueChange::Kind::identity_gained, t, seen});
+        for (const auto& t : mended.demoted) changes.push_back({CatalogueChange::Kind::identity_lost, t, {}, seen});
+        for (const auto& t : mended.promotable) changes.push_back({CatalogueChange::Kind::identity_gained, t, {}, seen});
     }
     return changes;
 }

@@ -16,6 +16,8 @@
 
 namespace godwit::postgres {
 
+class LogStream;
+
 class PostgresSource final : public Source {
 public:
     PostgresSource(EndpointConfig endpoint, TaskContext context)
@@ -81,7 +83,8 @@ private:
     std::vector<pg::Connection> readers_;
     std::optional<SlotRecord> slot_;
     std::string stream_format_ = "pg.text";
-    std::mutex tables_mutex_;  // guards captured_
+    std::mutex tables_mutex_;  // guards captured_, running_stream_
+    LogStream* running_stream_ = nullptr;
     std::map<TableName, std::shared_ptr<const TableSchema>> captured_;
     std::atomic<std::uint64_t> server_end_ = 0;
 };

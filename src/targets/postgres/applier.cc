@@ -676,6 +676,7 @@ Result<> PgApplier::change_schema(const SchemaChange& change) {
         auto done = ask(sql);
         if (!done) return std::unexpected(std::move(done).error().with("table " + target.text()));
     }
+    for (const auto& sql : ledger_change_sql(x_.task, change)) GW_TRY(ask(sql));
     for (auto& [id, plan] : plans_)
         if (plan->target == target) {
             // cached plans of the old shape

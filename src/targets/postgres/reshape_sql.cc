@@ -53,4 +53,21 @@ std::vector<std::string> reshape_sql(const SchemaChange& c, const TableName& tar
     return {};
 }
 
+std::vector<std::string> ledger_change_sql(const std::string& task, const SchemaChange& c) {
+    const std::string where =
+        fmt::format(" WHERE task = {} AND source_schema = {} AND source_table = {}", pg::quote_literal(task),
+                    pg::quote_literal(c.table.schema), pg::quote_literal(c.table.table));
+    if (c.kind == SchemaChange::Kind::rename_table) {
+        const std::string to = pg::quote_literal(c.new_name);
+        return {fmt::format("UPDATE godwit.gw_table SET source_table = {}, target_table = {}", to, to) + where,
+                "UPDATE godwit.gw_slice SET source_table = " + to + where};
+    }
+    // The row stays: a table of that name that comes later goes on with the next generation.
+    if (c.kind == SchemaChange::Kind::drop_table)
+        return {"DELETE FROM godwit.gw_slice" + where,
+                "UPDATE godwit.gw_table SET phase = 'waiting', mark = '', applied = '', reason = '', rows = 0, created = "
+                "false, filled = false" + where};
+    return {};
+}
+
 }  // namespace godwit::postgres

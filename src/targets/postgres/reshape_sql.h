@@ -14,4 +14,7 @@ namespace godwit::postgres {
 [[nodiscard]] std::vector<std::string> reshape_sql(const SchemaChange& change, const TableName& target,
                                                    const std::vector<std::string>& columns);
 
+// The ledger follows a renamed or dropped table.
+[[nodiscard]] std::vector<std::string> ledger_change_sql(const std::string& task, const SchemaChange& change);
+
 }  // namespace godwit::postgres
