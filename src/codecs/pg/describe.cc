@@ -40,9 +40,9 @@ struct TypeFacts {
     UserType type;
     char kind = 'b';  // typtype
     bool built_in = false;
-    std::uint32_t element = 0;     // true arrays
-    std::uint32_t relation = 0;    // composite
-    std::uint32_t range = 0;       // multirange: its range
+    std::uint32_t element = 0;   // true arrays
+    std::uint32_t relation = 0;  // composite
+    std::uint32_t range = 0;     // multirange: its range
 };
 
 class TypeReader {
@@ -52,7 +52,8 @@ public:
     Result<> read(const std::set<std::uint32_t>& wanted) {
         if (wanted.empty()) return {};
         const bool multiranges = connection_.server_version() >= 140000;
-        const std::string sql = fmt::format(R"(
+        const std::string sql =
+            fmt::format(R"(
 WITH RECURSIVE used(oid) AS (
     SELECT unnest($1::oid[])
   UNION
@@ -87,14 +88,14 @@ SELECT t.oid, n.nspname, t.typname, t.typtype, t.typnamespace = 11, t.typarray,
   LEFT JOIN pg_catalog.pg_collation co ON co.oid = t.typcollation
   LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = co.collnamespace
  WHERE t.oid IN (SELECT oid FROM used))",
-                                            multiranges ? "UNION ALL SELECT r.rngtypid FROM pg_catalog.pg_range r "
-                                                          "WHERE t.typtype = 'm' AND r.rngmultitypid = t.oid"
-                                                        : "",
-                                            multiranges ? "(SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE "
-                                                          "r.rngmultitypid = t.oid)"
-                                                        : "NULL");
-        const auto rows = GW_TRY(
-            connection_.query(sql, std::vector<pg::Param>{oid_array({wanted.begin(), wanted.end()})}));
+                        multiranges ? "UNION ALL SELECT r.rngtypid FROM pg_catalog.pg_range r "
+                                      "WHERE t.typtype = 'm' AND r.rngmultitypid = t.oid"
+                                    : "",
+                        multiranges ? "(SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE "
+                                      "r.rngmultitypid = t.oid)"
+                                    : "NULL");
+        const auto rows =
+            GW_TRY(connection_.query(sql, std::vector<pg::Param>{oid_array({wanted.begin(), wanted.end()})}));
         std::vector<std::uint32_t> enums, domains, ranges, composites;
         for (int i = 0; i < rows.size(); ++i) {
             TypeFacts f;
@@ -149,7 +150,8 @@ SELECT t.oid, n.nspname, t.typname, t.typtype, t.typnamespace = 11, t.typarray,
     }
 
     // the user types that `type` needs, each after its parts
-    void collect(std::uint32_t type, std::unordered_set<std::uint32_t>& seen, std::vector<UserType>& to) const {
+    void collect(std::uint32_t type, std::unordered_set<std::uint32_t>& seen,
+                 std::vector<UserType>& to) const {
         const auto it = facts_.find(type);
         if (it == facts_.end() || !seen.insert(type).second) return;
         const TypeFacts& f = it->second;
@@ -168,7 +170,8 @@ private:
             "SELECT enumtypid, enumlabel FROM pg_catalog.pg_enum WHERE enumtypid = ANY ($1::oid[]) "
             "ORDER BY enumtypid, enumsortorder",
             std::vector<pg::Param>{oid_array(enums)}));
-        for (int i = 0; i < rows.size(); ++i) facts_[oid_at(rows, i, 0)].type.labels.push_back(rows.text(i, 1));
+        for (int i = 0; i < rows.size(); ++i)
+            facts_[oid_at(rows, i, 0)].type.labels.push_back(rows.text(i, 1));
         return {};
     }
 
@@ -186,13 +189,15 @@ private:
     Result<> attributes(const std::vector<std::uint32_t>& relations) {
         if (relations.empty()) return {};
         const auto rows = GW_TRY(connection_.query(
-            "SELECT a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, a.atttypmod, "
+            "SELECT a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, "
+            "a.atttypmod, "
             "a.attnum, CASE WHEN a.attcollation <> t.typcollation THEN "
             "pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.collname) END "
             "FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
             "LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation "
             "LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace "
-            "WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum",
+            "WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, "
+            "a.attnum",
             std::vector<pg::Param>{oid_array(relations)}));
         for (int i = 0; i < rows.size(); ++i) {
             ColumnSchema c;
@@ -212,21 +217,27 @@ private:
         const bool multi = connection_.server_version() >= 140000;
         const auto rows = GW_TRY(connection_.query(
             fmt::format(
-                "SELECT r.rngtypid, pg_catalog.format_type(r.rngsubtype, -1), r.rngsubtype, r.rngcanonical <> 0, "
-                "CASE WHEN r.rngsubdiff <> 0 THEN ', subtype_diff = ' || (SELECT pg_catalog.quote_ident(pn.nspname) || "
-                "'.' || pg_catalog.quote_ident(p.proname) FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace pn "
+                "SELECT r.rngtypid, pg_catalog.format_type(r.rngsubtype, -1), r.rngsubtype, r.rngcanonical "
+                "<> 0, "
+                "CASE WHEN r.rngsubdiff <> 0 THEN ', subtype_diff = ' || (SELECT "
+                "pg_catalog.quote_ident(pn.nspname) || "
+                "'.' || pg_catalog.quote_ident(p.proname) FROM pg_catalog.pg_proc p JOIN "
+                "pg_catalog.pg_namespace pn "
                 "ON pn.oid = p.pronamespace WHERE p.oid = r.rngsubdiff) ELSE '' END || "
-                "CASE WHEN NOT o.opcdefault THEN ', subtype_opclass = ' || pg_catalog.quote_ident(n.nspname) || '.' || "
+                "CASE WHEN NOT o.opcdefault THEN ', subtype_opclass = ' || pg_catalog.quote_ident(n.nspname) "
+                "|| '.' || "
                 "pg_catalog.quote_ident(o.opcname) ELSE '' END || "
                 "CASE WHEN r.rngcollation <> 0 AND r.rngcollation <> t.typcollation THEN ', collation = ' || "
-                "pg_catalog.quote_ident(cn.nspname) || '.' || pg_catalog.quote_ident(c.collname) ELSE '' END, {} "
+                "pg_catalog.quote_ident(cn.nspname) || '.' || pg_catalog.quote_ident(c.collname) ELSE '' "
+                "END, {} "
                 "FROM pg_catalog.pg_range r JOIN pg_catalog.pg_type t ON t.oid = r.rngsubtype "
                 "JOIN pg_catalog.pg_opclass o ON o.oid = r.rngsubopc "
                 "JOIN pg_catalog.pg_namespace n ON n.oid = o.opcnamespace "
                 "LEFT JOIN pg_catalog.pg_collation c ON c.oid = r.rngcollation "
                 "LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = c.collnamespace {} "
                 "WHERE r.rngtypid = ANY ($1::oid[])",
-                multi ? "m.oid, pg_catalog.quote_ident(mn.nspname) || '.' || pg_catalog.quote_ident(m.typname), m.typarray"
+                multi ? "m.oid, pg_catalog.quote_ident(mn.nspname) || '.' || "
+                        "pg_catalog.quote_ident(m.typname), m.typarray"
                       : "0, '', 0",
                 multi ? "LEFT JOIN pg_catalog.pg_type m ON m.oid = r.rngmultitypid "
                         "LEFT JOIN pg_catalog.pg_namespace mn ON mn.oid = m.typnamespace"
@@ -261,15 +272,16 @@ std::string oid_array(const std::vector<std::uint32_t>& oids) {
     return out + "}";
 }
 
-Result<std::map<std::uint32_t, DescribedRelation>> describe_relations(pg::Connection& connection,
-                                                                      const std::vector<std::uint32_t>& oids) {
+Result<std::map<std::uint32_t, DescribedRelation>> describe_relations(
+    pg::Connection& connection, const std::vector<std::uint32_t>& oids) {
     std::map<std::uint32_t, DescribedRelation> out;
     if (oids.empty()) return out;
     const int version = connection.server_version();
     const std::vector<pg::Param> which{oid_array(oids)};
     {
         const auto rows = GW_TRY(connection.query(
-            "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, c.relispartition, "
+            "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, "
+            "c.relispartition, "
             "CASE WHEN c.relkind IN ('r', 'm') THEN c.relfilenode ELSE 0 END "
             "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
             "WHERE c.oid = ANY ($1::oid[])",
@@ -292,7 +304,8 @@ Result<std::map<std::uint32_t, DescribedRelation>> describe_relations(pg::Connec
                 "SELECT a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, "
                 "a.atttypmod, a.attnum, a.attnotnull, {0}, "
                 // with a relation pg_get_expr() locks it; only a generated column's expression needs one
-                "pg_catalog.pg_get_expr(d.adbin, CASE WHEN {0} = '' THEN 0 ELSE d.adrelid END), a.attidentity, "
+                "pg_catalog.pg_get_expr(d.adbin, CASE WHEN {0} = '' THEN 0 ELSE d.adrelid END), "
+                "a.attidentity, "
                 "CASE WHEN a.attcollation <> t.typcollation THEN "
                 "pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.collname) END, {1} "
                 "FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
@@ -302,7 +315,8 @@ Result<std::map<std::uint32_t, DescribedRelation>> describe_relations(pg::Connec
                 "WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped "
                 "ORDER BY a.attrelid, a.attnum",
                 version >= 120000 ? "a.attgenerated" : "''",
-                version >= 110000 ? "CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END" : "NULL"),
+                version >= 110000 ? "CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END"
+                                  : "NULL"),
             which));
         for (int i = 0; i < rows.size(); ++i) {
             const auto it = out.find(oid_at(rows, i, 0));
@@ -367,10 +381,11 @@ Result<std::vector<DescribedRelation>> describe_relation(pg::Connection& connect
     std::vector<DescribedRelation> out;
     std::vector<std::uint32_t> oids;
     {
-        const auto rows = GW_TRY(connection.query(
-            "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-            "WHERE n.nspname = $1 AND c.relname = $2",
-            std::vector<pg::Param>{name.schema, name.table}));
+        const auto rows =
+            GW_TRY(connection.query("SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+                                    "ON n.oid = c.relnamespace "
+                                    "WHERE n.nspname = $1 AND c.relname = $2",
+                                    std::vector<pg::Param>{name.schema, name.table}));
         if (rows.size() == 0) return out;
         oids.push_back(oid_at(rows, 0, 0));
     }

@@ -13,15 +13,16 @@ namespace {
 
 // Numbers below are fixed by PostgreSQL for ever; above, also system types get theirs at initdb.
 constexpr std::uint32_t kFirstDynamicOid = 10000;
-constexpr std::uint32_t kMoney = 790, kMoneyArray = 791, kNumeric = 1700, kNumericArray = 1231, kInterval = 1186,
-                        kIntervalArray = 1187;
-constexpr std::array<std::uint32_t, 4> kNumericRanges = {3906, 3907, 4532, 6151};  // numrange, [], nummultirange, []
+constexpr std::uint32_t kMoney = 790, kMoneyArray = 791, kNumeric = 1700, kNumericArray = 1231,
+                        kInterval = 1186, kIntervalArray = 1187;
+constexpr std::array<std::uint32_t, 4> kNumericRanges = {3906, 3907, 4532,
+                                                         6151};  // numrange, [], nummultirange, []
 
-// regproc, regprocedure, regoper, regoperator, regclass, regtype, regconfig, regdictionary, regnamespace, regrole,
-// regcollation, regdatabase and their arrays: numbers of rows of another catalogue
-constexpr std::array<std::uint32_t, 24> kRegTypes = {24,   2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191,
-                                                     8326, 1008, 2207, 2208, 2209, 2210, 2211, 3735, 3770, 4090, 4097,
-                                                     4192, 8327};
+// regproc, regprocedure, regoper, regoperator, regclass, regtype, regconfig, regdictionary, regnamespace,
+// regrole, regcollation, regdatabase and their arrays: numbers of rows of another catalogue
+constexpr std::array<std::uint32_t, 24> kRegTypes = {24,   2202, 2203, 2204, 2205, 2206, 3734, 3769,
+                                                     4089, 4096, 4191, 8326, 1008, 2207, 2208, 2209,
+                                                     2210, 2211, 3735, 3770, 4090, 4097, 4192, 8327};
 // no send or receive function: aclitem, gtsvector, pg_node_tree, statistics; records hold foreign numbers
 constexpr std::array<std::uint32_t, 12> kNoBinary = {1033, 1034, 3642, 3644, 2249, 2287,
                                                      194,  3361, 3402, 5017, 4600, 4601};
@@ -62,10 +63,13 @@ struct Place {
     int depth = 0;
     bool in_composite = false;
     [[nodiscard]] Place deeper() const { return {path, depth + 1, in_composite}; }
-    [[nodiscard]] Place attribute(const std::string& name) const { return {path + "." + name, depth + 1, true}; }
+    [[nodiscard]] Place attribute(const std::string& name) const {
+        return {path + "." + name, depth + 1, true};
+    }
 };
 
-std::string compare(const Sides& s, std::uint32_t from, std::int32_t modifier, std::uint32_t to, const Place& place);
+std::string compare(const Sides& s, std::uint32_t from, std::int32_t modifier, std::uint32_t to,
+                    const Place& place);
 
 std::string compare_user(const Sides& s, const UserType& a, const UserType& b, const Place& place) {
     const std::string& path = place.path;
@@ -74,7 +78,8 @@ std::string compare_user(const Sides& s, const UserType& a, const UserType& b, c
     if (a.kind != b.kind) return fmt::format("{}: type {} is of another kind on the target", path, name);
     switch (a.kind) {
         case Kind::enumeration:
-            if (a.labels != b.labels) return fmt::format("{}: enum {} has other labels on the target", path, name);
+            if (a.labels != b.labels)
+                return fmt::format("{}: enum {} has other labels on the target", path, name);
             return {};
         case Kind::domain: {
             if (a.base.not_null != b.base.not_null)
@@ -111,21 +116,24 @@ std::string compare_user(const Sides& s, const UserType& a, const UserType& b, c
             if (a.name.table != b.name.table || a.extension != b.extension)
                 return fmt::format("{}: type {} belongs to another extension on the target", path, name);
             if (a.extension_version != b.extension_version)
-                return fmt::format("{}: extension {} is {} at the source and {} on the target", path, a.extension,
-                                   a.extension_version, b.extension_version);
+                return fmt::format("{}: extension {} is {} at the source and {} on the target", path,
+                                   a.extension, a.extension_version, b.extension_version);
             return {};
-        case Kind::base: return fmt::format("{}: type {} is of the server's own making", path, name);
+        case Kind::base:
+            return fmt::format("{}: type {} is of the server's own making", path, name);
     }
     return {};
 }
 
-std::string compare(const Sides& s, std::uint32_t from, std::int32_t modifier, std::uint32_t to, const Place& place) {
+std::string compare(const Sides& s, std::uint32_t from, std::int32_t modifier, std::uint32_t to,
+                    const Place& place) {
     const std::string& path = place.path;
     if (place.depth > 64) return path + ": the type is nested too deeply";
     const Resolved a = resolve(from, s.source_types), b = resolve(to, s.target_types);
     if ((a.user == nullptr) != (b.user == nullptr)) return path + ": the type differs on the target";
     if (a.user != nullptr) {
-        if (a.array != b.array || a.multirange != b.multirange) return path + ": the type differs on the target";
+        if (a.array != b.array || a.multirange != b.multirange)
+            return path + ": the type differs on the target";
         if (s.binary) {
             if (!a.user->binary || !b.user->binary)
                 return fmt::format("{}: type {} has no binary form", path, a.user->name.text());
@@ -158,7 +166,8 @@ std::string compare(const Sides& s, std::uint32_t from, std::int32_t modifier, s
                 return path + ": numeric with such a scale is unknown to servers before 15";
         }
     }
-    if ((from == kInterval || from == kIntervalArray) && s.source.version >= 170000 && s.target.version < 170000)
+    if ((from == kInterval || from == kIntervalArray) && s.source.version >= 170000 &&
+        s.target.version < 170000)
         return path + ": interval may be infinity, which servers before 17 do not know";
     return {};
 }
@@ -167,7 +176,8 @@ std::string compare(const Sides& s, std::uint32_t from, std::int32_t modifier, s
 
 std::string type_difference(const ColumnSide& source, const ColumnSide& target) {
     return compare({source.server, source.types, target.server, target.types, false}, source.column.type_id,
-                   source.column.type_modifier, target.column.type_id, {"column " + source.column.name, 0, false});
+                   source.column.type_modifier, target.column.type_id,
+                   {"column " + source.column.name, 0, false});
 }
 
 std::string binary_refusal(const ColumnSide& source, const ColumnSide& target) {

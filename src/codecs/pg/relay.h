@@ -1,7 +1,7 @@
 #pragma once
-// When bytes of a column may pass from one PostgreSQL server to another in binary. Binary carries no type check worth
-// the name: int4 read as date, numeric(10,4) as numeric(10,2) or regclass numbers of another database are accepted
-// silently. So everything that is not proven equal goes as text.
+// When bytes of a column may pass from one PostgreSQL server to another in binary. Binary carries no type
+// check worth the name: int4 read as date, numeric(10,4) as numeric(10,2) or regclass numbers of another
+// database are accepted silently. So everything that is not proven equal goes as text.
 
 #include <string>
 #include <string_view>
@@ -25,8 +25,8 @@ struct ColumnSide {
     return binary_refusal(source, target).empty();
 }
 
-// Same meaning on both sides: built-in with an equal number, or user types of equal definition, recursively. Typmods
-// of the columns themselves are not compared. Empty: yes.
+// Same meaning on both sides: built-in with an equal number, or user types of equal definition, recursively.
+// Typmods of the columns themselves are not compared. Empty: yes.
 [[nodiscard]] std::string type_difference(const ColumnSide& source, const ColumnSide& target);
 
 // Formats of a load, and the options of COPY that both ends use for them.

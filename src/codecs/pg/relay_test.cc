@@ -1,4 +1,5 @@
-// Goal: each rule of when bytes may pass in binary, one row a rule: the pair that passes and the pair that must not.
+// Goal: each rule of when bytes may pass in binary, one row a rule: the pair that passes and the pair that
+// must not.
 
 #include "codecs/pg/relay.h"
 
@@ -89,7 +90,8 @@ Case same(const std::string& rule, bool passes, std::uint32_t type, std::int32_t
     return {rule, passes, [=](Side& s, Side& t) { s.column = t.column = column(type, modifier); }};
 }
 
-Case between(const std::string& rule, bool passes, int from, int to, std::uint32_t type, std::int32_t modifier = -1) {
+Case between(const std::string& rule, bool passes, int from, int to, std::uint32_t type,
+             std::int32_t modifier = -1) {
     return {rule, passes, [=](Side& s, Side& t) {
                 s.column = t.column = column(type, modifier);
                 s.server.version = from;
@@ -98,8 +100,8 @@ Case between(const std::string& rule, bool passes, int from, int to, std::uint32
 }
 
 // user types with other numbers on the target
-Case pair(const std::string& rule, bool passes, int target_version, std::vector<UserType> from, std::uint32_t from_type,
-          std::vector<UserType> to, std::uint32_t to_type) {
+Case pair(const std::string& rule, bool passes, int target_version, std::vector<UserType> from,
+          std::uint32_t from_type, std::vector<UserType> to, std::uint32_t to_type) {
     return {rule, passes, [=](Side& s, Side& t) {
                 s.types = from;
                 t.types = to;
@@ -112,12 +114,15 @@ Case pair(const std::string& rule, bool passes, int target_version, std::vector<
 const auto kCases = [] {
     std::vector<Case> c;
     // same built-in type
-    for (const std::uint32_t type : {16U, 17U, 20U, 21U, 23U, 25U, 26U, 114U, 142U, 600U, 700U, 701U, 869U, 1042U, 1043U,
-                                     1082U, 1083U, 1114U, 1184U, 1186U, 1266U, 1560U, 1562U, 1700U, 2950U, 3220U, 3614U,
-                                     3802U, 3904U, 4451U, 1007U, 1009U})
+    for (const std::uint32_t type :
+         {16U,   17U,   20U,   21U,   23U,   25U,   26U,   114U,  142U,  600U,  700U,
+          701U,  869U,  1042U, 1043U, 1082U, 1083U, 1114U, 1184U, 1186U, 1266U, 1560U,
+          1562U, 1700U, 2950U, 3220U, 3614U, 3802U, 3904U, 4451U, 1007U, 1009U})
         c.push_back(same("built_in_" + std::to_string(type), true, type));
-    c.push_back({"other_type", false, [](Side& s, Side& t) { s.column = column(23), t.column = column(1082); }});
-    c.push_back({"int_widened", false, [](Side& s, Side& t) { s.column = column(23), t.column = column(20); }});
+    c.push_back(
+        {"other_type", false, [](Side& s, Side& t) { s.column = column(23), t.column = column(1082); }});
+    c.push_back(
+        {"int_widened", false, [](Side& s, Side& t) { s.column = column(23), t.column = column(20); }});
     c.push_back(same("number_above_the_fixed_ones", false, 13000));
     // typmod
     const auto modifiers = [](std::uint32_t type, std::int32_t a, std::int32_t b) {
@@ -129,13 +134,14 @@ const auto kCases = [] {
     c.push_back({"varchar_10_to_5", false, modifiers(1043, 14, 9)});
     c.push_back({"varchar_10_to_10", true, modifiers(1043, 14, 14)});
     // reg* and their arrays
-    for (const std::uint32_t type : {24U, 2202U, 2203U, 2204U, 2205U, 2206U, 3734U, 3769U, 4089U, 4096U, 4191U, 8326U,
-                                     1008U, 2207U, 2208U, 2209U, 2210U, 2211U, 3735U, 3770U, 4090U, 4097U, 4192U, 8327U})
+    for (const std::uint32_t type :
+         {24U,   2202U, 2203U, 2204U, 2205U, 2206U, 3734U, 3769U, 4089U, 4096U, 4191U, 8326U,
+          1008U, 2207U, 2208U, 2209U, 2210U, 2211U, 3735U, 3770U, 4090U, 4097U, 4192U, 8327U})
         c.push_back(same("reg_" + std::to_string(type), false, type));
-    c.push_back(pair("regclass_in_composite", false, 150000, {composite(50000, {column(23), column(2205)})}, 50000,
-                     {composite(60000, {column(23), column(2205)})}, 60000));
-    c.push_back(pair("regclass_array_in_composite_in_array", false, 150000, {composite(50000, {column(2210)})}, 50001,
-                     {composite(60000, {column(2210)})}, 60001));
+    c.push_back(pair("regclass_in_composite", false, 150000, {composite(50000, {column(23), column(2205)})},
+                     50000, {composite(60000, {column(23), column(2205)})}, 60000));
+    c.push_back(pair("regclass_array_in_composite_in_array", false, 150000,
+                     {composite(50000, {column(2210)})}, 50001, {composite(60000, {column(2210)})}, 60001));
     c.push_back(pair("domain_over_regtype", false, 150000, {domain(50000, column(2206))}, 50000,
                      {domain(60000, column(2206))}, 60000));
     // no binary form
@@ -221,13 +227,15 @@ const auto kCases = [] {
                          return t;
                      }()},
                      60000));
-    c.push_back(pair("domain_over_enum_array_before_14", false, 130000, {mood(50000), domain(51000, column(50001))},
-                     51000, {mood(60000), domain(61000, column(60001))}, 61000));
+    c.push_back(pair("domain_over_enum_array_before_14", false, 130000,
+                     {mood(50000), domain(51000, column(50001))}, 51000,
+                     {mood(60000), domain(61000, column(60001))}, 61000));
     c.push_back(pair("composite", true, 150000, {composite(50000, {column(23), column(25)})}, 50000,
                      {composite(60000, {column(23), column(25)})}, 60000));
     c.push_back(pair("composite_other_type", false, 150000, {composite(50000, {column(23)})}, 50000,
                      {composite(60000, {column(1082)})}, 60000));
-    c.push_back(pair("composite_other_typmod", false, 150000, {composite(50000, {column(1700, numeric(10, 4))})}, 50000,
+    c.push_back(pair("composite_other_typmod", false, 150000,
+                     {composite(50000, {column(1700, numeric(10, 4))})}, 50000,
                      {composite(60000, {column(1700, numeric(10, 2))})}, 60000));
     c.push_back(pair("composite_more_attributes", false, 150000, {composite(50000, {column(23)})}, 50000,
                      {composite(60000, {column(23), column(23)})}, 60000));
@@ -235,12 +243,14 @@ const auto kCases = [] {
                      {composite(60000, {column(23)})}, 60000));
     c.push_back(pair("composite_array_before_14", false, 130000, {composite(50000, {column(23)})}, 50001,
                      {composite(60000, {column(23)})}, 60001));
-    c.push_back(pair("composite_of_enum_before_14", false, 130000, {mood(50000), composite(51000, {column(50000)})},
-                     51000, {mood(60000), composite(61000, {column(60000)})}, 61000));
-    c.push_back(pair("composite_of_enum", true, 140000, {mood(50000), composite(51000, {column(50000)})}, 51000,
+    c.push_back(pair("composite_of_enum_before_14", false, 130000,
+                     {mood(50000), composite(51000, {column(50000)})}, 51000,
                      {mood(60000), composite(61000, {column(60000)})}, 61000));
+    c.push_back(pair("composite_of_enum", true, 140000, {mood(50000), composite(51000, {column(50000)})},
+                     51000, {mood(60000), composite(61000, {column(60000)})}, 61000));
     c.push_back(pair("composite_of_changed_enum_in_array", false, 150000,
-                     {mood(50000), composite(51000, {column(50001)})}, 51001, {[] {
+                     {mood(50000), composite(51000, {column(50001)})}, 51001,
+                     {[] {
                           auto t = mood(60000);
                           t.labels.push_back("new");
                           return t;
@@ -248,17 +258,22 @@ const auto kCases = [] {
                       composite(61000, {column(60001)})},
                      61001));
     c.push_back(pair("range", true, 150000, {range(50000, 701)}, 50000, {range(60000, 701)}, 60000));
-    c.push_back(pair("range_other_subtype", false, 150000, {range(50000, 701)}, 50000, {range(60000, 700)}, 60000));
+    c.push_back(
+        pair("range_other_subtype", false, 150000, {range(50000, 701)}, 50000, {range(60000, 700)}, 60000));
     c.push_back(pair("multirange", true, 150000, {range(50000, 701)}, 50002, {range(60000, 701)}, 60002));
-    c.push_back(pair("multirange_and_range", false, 150000, {range(50000, 701)}, 50002, {range(60000, 701)}, 60000));
-    c.push_back(pair("extension", true, 150000, {hstore(50000, "1.8")}, 50000, {hstore(60000, "1.8")}, 60000));
-    c.push_back(pair("extension_version", false, 150000, {hstore(50000, "1.8")}, 50000, {hstore(60000, "1.7")}, 60000));
+    c.push_back(
+        pair("multirange_and_range", false, 150000, {range(50000, 701)}, 50002, {range(60000, 701)}, 60000));
+    c.push_back(
+        pair("extension", true, 150000, {hstore(50000, "1.8")}, 50000, {hstore(60000, "1.8")}, 60000));
+    c.push_back(pair("extension_version", false, 150000, {hstore(50000, "1.8")}, 50000,
+                     {hstore(60000, "1.7")}, 60000));
     c.push_back(pair("own_c_type", false, 150000, {user(UserType::Kind::base, "c", 50000)}, 50000,
                      {user(UserType::Kind::base, "c", 60000)}, 60000));
     return c;
 }();
 
-INSTANTIATE_TEST_SUITE_P(Binary, RelayTest, ::testing::ValuesIn(kCases), [](const auto& i) { return i.param.rule; });
+INSTANTIATE_TEST_SUITE_P(Binary, RelayTest, ::testing::ValuesIn(kCases),
+                         [](const auto& i) { return i.param.rule; });
 
 TEST(RelayFormats, CopyOptions) {
     EXPECT_EQ(copy_in_options(kFormatBinary), " (FORMAT binary)");

@@ -38,11 +38,11 @@ Result<Relations> find_relations(pg::Connection& c, const TableName* name) {
         "c.reltuples::float8, c.relpages "
         "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         "LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid AND c.relispartition ";
-    const std::string filter =
-        fmt::format("c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' "
-                    "AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' "
-                    "AND NOT (n.nspname = 'godwit' AND c.relname ~ '^gw_') AND c.relname NOT IN ({})",
-                    kOwnTables);
+    const std::string filter = fmt::format(
+        "c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' "
+        "AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' "
+        "AND NOT (n.nspname = 'godwit' AND c.relname ~ '^gw_') AND c.relname NOT IN ({})",
+        kOwnTables);
     const auto rows = GW_TRY(
         name == nullptr
             ? c.query(columns + "WHERE " + filter)
@@ -72,13 +72,13 @@ struct Size {
 
 // pg_table_size() would wait behind an ALTER in flight; such tables fall back to what ANALYZE knew.
 Result<std::map<std::uint32_t, Size>> read_sizes(pg::Connection& c, const std::vector<std::uint32_t>& oids) {
-    const auto rows = GW_TRY(c.query(
-        "SELECT k.oid, CASE WHEN b.relation IS NULL THEN pg_catalog.pg_relation_size(k.oid) END, "
-        "CASE WHEN b.relation IS NULL THEN pg_catalog.pg_table_size(k.oid) END, "
-        "pg_catalog.pg_stat_get_live_tuples(k.oid) "
-        "FROM unnest($1::oid[]) k(oid) LEFT JOIN (SELECT DISTINCT relation FROM pg_catalog.pg_locks "
-        "WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL) b ON b.relation = k.oid",
-        std::vector<pg::Param>{oid_array(oids)}));
+    const auto rows = GW_TRY(
+        c.query("SELECT k.oid, CASE WHEN b.relation IS NULL THEN pg_catalog.pg_relation_size(k.oid) END, "
+                "CASE WHEN b.relation IS NULL THEN pg_catalog.pg_table_size(k.oid) END, "
+                "pg_catalog.pg_stat_get_live_tuples(k.oid) "
+                "FROM unnest($1::oid[]) k(oid) LEFT JOIN (SELECT DISTINCT relation FROM pg_catalog.pg_locks "
+                "WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL) b ON b.relation = k.oid",
+                std::vector<pg::Param>{oid_array(oids)}));
     std::map<std::uint32_t, Size> out;
     for (int i = 0; i < rows.size(); ++i)
         out[oid_at(rows, i, 0)] = {rows.number(i, 1), rows.number(i, 2), rows.number(i, 3)};
@@ -120,7 +120,8 @@ void own_identity(const DescribedRelation& r, TableSchema& t) {
             t.identity = RowIdentity::full;
             t.identity_columns = key_usable ? t.primary_key : stored_columns(t);
             return;
-        default: return;
+        default:
+            return;
     }
 }
 
@@ -176,7 +177,8 @@ Result<std::vector<TableSchema>> build(pg::Connection& c, const Relations& all,
         else
             rows = std::max(rows, static_cast<double>(it->second.live));
         t.rows_estimate += static_cast<std::int64_t>(std::max(0.0, rows));
-        t.bytes_estimate += static_cast<std::uint64_t>(it->second.whole != 0 ? it->second.whole : f.pages * 8192);
+        t.bytes_estimate +=
+            static_cast<std::uint64_t>(it->second.whole != 0 ? it->second.whole : f.pages * 8192);
     };
     std::vector<TableSchema> out;
     out.reserve(taken.size());
@@ -265,14 +267,18 @@ Result<> read_extras(pg::Connection& connection, std::vector<TableSchema>& table
     };
     {
         const auto rows = GW_TRY(connection.query(
-            "SELECT i.indrelid, k.relname, i.indisunique, substr(pg_catalog.pg_get_indexdef(i.indexrelid), length("
+            "SELECT i.indrelid, k.relname, i.indisunique, substr(pg_catalog.pg_get_indexdef(i.indexrelid), "
+            "length("
             "'CREATE ' || CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' || "
-            "pg_catalog.quote_ident(k.relname) || ' ON ' || CASE WHEN k.relkind = 'I' THEN 'ONLY ' ELSE '' END || "
+            "pg_catalog.quote_ident(k.relname) || ' ON ' || CASE WHEN k.relkind = 'I' THEN 'ONLY ' ELSE '' "
+            "END || "
             "pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.relname) || ' ') + 1) "
             "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class k ON k.oid = i.indexrelid "
-            "JOIN pg_catalog.pg_class t ON t.oid = i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace "
+            "JOIN pg_catalog.pg_class t ON t.oid = i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = "
+            "t.relnamespace "
             "WHERE i.indrelid = ANY ($1::oid[]) AND i.indisvalid AND NOT i.indisprimary AND NOT EXISTS "
-            "(SELECT 1 FROM pg_catalog.pg_constraint c WHERE c.conindid = i.indexrelid AND c.conrelid = i.indrelid "
+            "(SELECT 1 FROM pg_catalog.pg_constraint c WHERE c.conindid = i.indexrelid AND c.conrelid = "
+            "i.indrelid "
             "AND c.contype IN ('u', 'x')) ORDER BY i.indrelid, k.relname",
             which));
         for (int i = 0; i < rows.size(); ++i)
@@ -281,7 +287,8 @@ Result<> read_extras(pg::Connection& connection, std::vector<TableSchema>& table
     }
     {
         const auto rows = GW_TRY(connection.query(
-            "SELECT c.conrelid, c.contype, c.conname, pg_catalog.pg_get_constraintdef(c.oid), fn.nspname, f.relname "
+            "SELECT c.conrelid, c.contype, c.conname, pg_catalog.pg_get_constraintdef(c.oid), fn.nspname, "
+            "f.relname "
             "FROM pg_catalog.pg_constraint c LEFT JOIN pg_catalog.pg_class f ON f.oid = c.confrelid "
             "LEFT JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace "
             "WHERE c.conrelid = ANY ($1::oid[]) AND c.contype IN ('u', 'x', 'c', 'f') AND c.conparentid = 0 "
@@ -302,12 +309,14 @@ Result<> read_extras(pg::Connection& connection, std::vector<TableSchema>& table
         // owned by a column (serial, identity) or named by its default
         const auto rows = GW_TRY(connection.query(
             "SELECT u.relid, n.nspname, s.relname, a.attname, u.deptype IN ('a', 'i'), u.deptype = 'i', "
-            "pg_catalog.format_type(q.seqtypid, NULL), q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, "
+            "pg_catalog.format_type(q.seqtypid, NULL), q.seqstart, q.seqincrement, q.seqmin, q.seqmax, "
+            "q.seqcache, "
             "q.seqcycle, s.oid, "
             "pg_catalog.has_sequence_privilege(s.oid, 'SELECT') FROM ("
             "SELECT DISTINCT ON (seq, relid, attnum) * FROM ("
             "SELECT d.objid AS seq, d.refobjid AS relid, d.refobjsubid AS attnum, d.deptype::text "
-            "FROM pg_catalog.pg_depend d WHERE d.classid = 1259 AND d.refclassid = 1259 AND d.refobjsubid > 0 "
+            "FROM pg_catalog.pg_depend d WHERE d.classid = 1259 AND d.refclassid = 1259 AND d.refobjsubid > "
+            "0 "
             "AND d.deptype IN ('a', 'i') AND d.refobjid = ANY ($1::oid[]) "
             "UNION ALL SELECT d.refobjid, x.adrelid, x.adnum, 'n' FROM pg_catalog.pg_attrdef x "
             "JOIN pg_catalog.pg_depend d ON d.classid = 2604 AND d.objid = x.oid AND d.refclassid = 1259 "
@@ -337,8 +346,9 @@ Result<> read_extras(pg::Connection& connection, std::vector<TableSchema>& table
             s.readable = rows.flag(i, 14);
             if (s.readable) {
                 if (!values.empty()) values += " UNION ALL ";
-                values += fmt::format("SELECT {}::int8, {}, last_value, is_called FROM {}", rows.text(i, 0),
-                                      t->extras.sequences.size(), pg::quote_name(s.name.schema, s.name.table));
+                values +=
+                    fmt::format("SELECT {}::int8, {}, last_value, is_called FROM {}", rows.text(i, 0),
+                                t->extras.sequences.size(), pg::quote_name(s.name.schema, s.name.table));
             }
             t->extras.sequences.push_back(std::move(s));
             // a bounded number of relations in one statement
@@ -347,8 +357,8 @@ Result<> read_extras(pg::Connection& connection, std::vector<TableSchema>& table
                 const auto now = GW_TRY(connection.query(values));
                 values.clear();
                 for (int k = 0; k < now.size(); ++k) {
-                    auto& state =
-                        by_oid.at(oid_at(now, k, 0))->extras.sequences.at(static_cast<std::size_t>(now.number(k, 1)));
+                    auto& state = by_oid.at(oid_at(now, k, 0))
+                                      ->extras.sequences.at(static_cast<std::size_t>(now.number(k, 1)));
                     state.last_value = now.number(k, 2);
                     state.is_called = now.flag(k, 3);
                 }

@@ -1,6 +1,7 @@
 #pragma once
-// What tables a PostgreSQL source has and how their rows are known. Few queries, whatever the number of tables; no
-// lock that an ALTER in flight would make us wait behind. search_path of the session must be empty.
+// What tables a PostgreSQL source has and how their rows are known. Few queries, whatever the number of
+// tables; no lock that an ALTER in flight would make us wait behind. search_path of the session must be
+// empty.
 
 #include <vector>
 
@@ -12,10 +13,12 @@
 namespace godwit::postgres {
 
 // Selected tables and views (all when `selection` is null), ordered by load order descending, then by name.
-// partitions_as_root: a partitioned table is one table with leaves; a partition is a table of its own only when it is
-// selected and no ancestor is. Otherwise the leaves stand for themselves and partitioned tables are left out.
-// Inheritance parents hold their own rows only. Tables that godwit or DMS keep for themselves are never listed.
-[[nodiscard]] Result<std::vector<TableSchema>> read_tables(pg::Connection& connection, const Selection* selection,
+// partitions_as_root: a partitioned table is one table with leaves; a partition is a table of its own only
+// when it is selected and no ancestor is. Otherwise the leaves stand for themselves and partitioned tables
+// are left out. Inheritance parents hold their own rows only. Tables that godwit or DMS keep for themselves
+// are never listed.
+[[nodiscard]] Result<std::vector<TableSchema>> read_tables(pg::Connection& connection,
+                                                           const Selection* selection,
                                                            bool partitions_as_root);
 
 // not_found when there is none

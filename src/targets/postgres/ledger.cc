@@ -19,8 +19,8 @@ std::string quoted(const std::string& text) { return pg::quote_literal(text); }
 
 // The slices of one table in one generation.
 std::string slice_key(const std::string& task, const TableName& table, std::uint64_t generation) {
-    return fmt::format("task = {} AND source_schema = {} AND source_table = {} AND generation = {}", quoted(task),
-                       quoted(table.schema), quoted(table.table), generation);
+    return fmt::format("task = {} AND source_schema = {} AND source_table = {} AND generation = {}",
+                       quoted(task), quoted(table.schema), quoted(table.table), generation);
 }
 
 // Ends sessions of the task with an epoch below `epoch` and waits until they are gone.
@@ -35,7 +35,8 @@ Result<> end_older_sessions(pg::Connection& c, const std::string& task, std::uin
     const auto until = std::chrono::steady_clock::now() + kEndOfSessionsMax;
     for (bool again = false;; again = true) {
         const auto rows = GW_TRY(c.query(
-            "SELECT pid, pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE " + which,
+            "SELECT pid, pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE " +
+                which,
             std::vector<Param>{prefix, std::to_string(epoch)}));
         if (rows.size() == 0) return {};
         if (again && std::chrono::steady_clock::now() > until)
@@ -54,27 +55,31 @@ Result<std::uint64_t> epoch_now(pg::Connection& c, const std::string& task) {
 }
 
 // One try inside a transaction of its own. aborted: something older is still at work, try again.
-Result<> raise_epoch(pg::Connection& c, const std::string& task, std::uint64_t from, const ServerTraits& source) {
+Result<> raise_epoch(pg::Connection& c, const std::string& task, std::uint64_t from,
+                     const ServerTraits& source) {
     GW_CHECK(c.run("BEGIN; SET LOCAL lock_timeout = '2s'"));
     const std::uint64_t to = from + 1;
     const auto step = [&]() -> Result<> {
         // A timeline is believed once a position was applied under it: only then did the engine accept it.
         const auto row = GW_TRY(c.query(
-            "INSERT INTO godwit.gw_task AS t (task, epoch, source_system, source_timeline, seen_timeline, taken_at) "
+            "INSERT INTO godwit.gw_task AS t (task, epoch, source_system, source_timeline, seen_timeline, "
+            "taken_at) "
             "VALUES ($1, $2::bigint + 1, $3, $4::bigint, $4::bigint, now()) ON CONFLICT (task) DO UPDATE SET "
             "epoch = excluded.epoch, taken_at = excluded.taken_at, seen_timeline = excluded.seen_timeline, "
             "source_timeline = CASE WHEN (SELECT NOT p.takeover FROM godwit.gw_progress p WHERE p.task = $1 "
             "ORDER BY p.seq DESC LIMIT 1) THEN t.seen_timeline ELSE t.source_timeline END "
             "WHERE t.epoch = $2::bigint RETURNING 1",
-            std::vector<Param>{task, std::to_string(from), source.system_id, std::to_string(source.timeline)}));
+            std::vector<Param>{task, std::to_string(from), source.system_id,
+                               std::to_string(source.timeline)}));
         if (row.size() != 1) return fail(ErrorCode::aborted, "another process takes the task over");
         // The unique key waits for an older transaction that has appended and not yet committed.
         if (GW_RULE("takeover.append"))
-            GW_CHECK(c.query("INSERT INTO godwit.gw_progress (task, seq, position, epoch, takeover) "
-                             "SELECT $1, coalesce(max(seq), 0) + 1, (SELECT position FROM godwit.gw_progress "
-                             "WHERE task = $1 ORDER BY seq DESC LIMIT 1), $2::bigint, true FROM godwit.gw_progress "
-                             "WHERE task = $1",
-                             std::vector<Param>{task, std::to_string(to)}));
+            GW_CHECK(c.query(
+                "INSERT INTO godwit.gw_progress (task, seq, position, epoch, takeover) "
+                "SELECT $1, coalesce(max(seq), 0) + 1, (SELECT position FROM godwit.gw_progress "
+                "WHERE task = $1 ORDER BY seq DESC LIMIT 1), $2::bigint, true FROM godwit.gw_progress "
+                "WHERE task = $1",
+                std::vector<Param>{task, std::to_string(to)}));
         // Row locks wait for older slices that have passed their check and not yet committed.
         if (GW_RULE("takeover.raise_tables"))
             GW_CHECK(c.query("UPDATE godwit.gw_table SET epoch = $2::bigint WHERE task = $1",
@@ -99,15 +104,17 @@ TablePhase phase_of(std::string_view name) noexcept {
 
 std::string progress_append_sql() {
     if (!GW_RULE("apply.progress_check"))
-        return "INSERT INTO godwit.gw_progress (task, seq, position, epoch) SELECT $1, max(seq) + 1, $4, $3::bigint "
+        return "INSERT INTO godwit.gw_progress (task, seq, position, epoch) SELECT $1, max(seq) + 1, $4, "
+               "$3::bigint "
                "FROM godwit.gw_progress WHERE task = $1 AND $2::bigint >= 0";
-    return "WITH i AS (INSERT INTO godwit.gw_progress (task, seq, position, epoch) SELECT task, seq + 1, $4, epoch "
+    return "WITH i AS (INSERT INTO godwit.gw_progress (task, seq, position, epoch) SELECT task, seq + 1, $4, "
+           "epoch "
            "FROM godwit.gw_progress WHERE task = $1 AND seq = $2::bigint AND epoch = $3::bigint RETURNING 1) "
            "SELECT 1/count(*) FROM i";
 }
 
-std::vector<Param> progress_append_params(const std::string& task, std::uint64_t sequence, std::uint64_t epoch,
-                                          const Position& position) {
+std::vector<Param> progress_append_params(const std::string& task, std::uint64_t sequence,
+                                          std::uint64_t epoch, const Position& position) {
     return {task, std::to_string(sequence), std::to_string(epoch), position.token};
 }
 
@@ -118,9 +125,12 @@ std::string progress_trim_sql() {
 std::string table_state_sql() {
     // the first row of a table that was never loaded (cdc only) is written here
     return "WITH t AS (SELECT 1 FROM godwit.gw_task WHERE task = $1 AND epoch = $2::bigint FOR SHARE), "
-           "u AS (INSERT INTO godwit.gw_table AS g (task, source_schema, source_table, epoch, generation, phase, mark, "
-           "applied, reason, rows) SELECT $1, $3, $4, $2::bigint, $5::bigint, $6, $7, $8, $9, $10::bigint FROM t "
-           "ON CONFLICT (task, source_schema, source_table) DO UPDATE SET phase = excluded.phase, mark = excluded.mark, "
+           "u AS (INSERT INTO godwit.gw_table AS g (task, source_schema, source_table, epoch, generation, "
+           "phase, mark, "
+           "applied, reason, rows) SELECT $1, $3, $4, $2::bigint, $5::bigint, $6, $7, $8, $9, $10::bigint "
+           "FROM t "
+           "ON CONFLICT (task, source_schema, source_table) DO UPDATE SET phase = excluded.phase, mark = "
+           "excluded.mark, "
            "applied = excluded.applied, reason = excluded.reason, rows = excluded.rows "
            "WHERE g.epoch = excluded.epoch AND g.generation = excluded.generation RETURNING 1) "
            "SELECT 1/count(*) FROM u";
@@ -154,25 +164,29 @@ std::string txn_state_sql(const std::string& control_schema) {
 }
 
 std::string exception_sql(const std::string& control_schema) {
-    return fmt::format(R"(INSERT INTO {} ("TASK_NAME", "TABLE_OWNER", "TABLE_NAME", "ERROR_TIME", "STATEMENT", "ERROR")
+    return fmt::format(
+        R"(INSERT INTO {} ("TASK_NAME", "TABLE_OWNER", "TABLE_NAME", "ERROR_TIME", "STATEMENT", "ERROR")
            VALUES ($1, $2, $3, pg_catalog.clock_timestamp(), $4, $5))",
-                       pg::quote_name(control_schema, "awsdms_apply_exceptions"));
+        pg::quote_name(control_schema, "awsdms_apply_exceptions"));
 }
 
 std::string slice_claim_sql(const std::string& task, const TableName& table, std::uint64_t generation,
                             std::uint64_t epoch, std::uint32_t slice) {
     std::string fresh;
-    if (GW_RULE("load.generation_check")) fresh += fmt::format(" AND generation = {} AND phase = 'loading'", generation);
+    if (GW_RULE("load.generation_check"))
+        fresh += fmt::format(" AND generation = {} AND phase = 'loading'", generation);
     if (GW_RULE("load.epoch_check")) fresh += fmt::format(" AND epoch = {}", epoch);
-    const std::string lock =
-        fmt::format("WITH s AS (SELECT 1 FROM godwit.gw_table WHERE task = {} AND source_schema = {} AND source_table = {}"
-                    "{}{})",
-                    quoted(task), quoted(table.schema), quoted(table.table), fresh,
-                    GW_RULE("load.row_lock") ? " FOR SHARE" : "");
+    const std::string lock = fmt::format(
+        "WITH s AS (SELECT 1 FROM godwit.gw_table WHERE task = {} AND source_schema = {} AND source_table = "
+        "{}"
+        "{}{})",
+        quoted(task), quoted(table.schema), quoted(table.table), fresh,
+        GW_RULE("load.row_lock") ? " FOR SHARE" : "");
     if (!GW_RULE("load.slice_unique")) return lock + " SELECT 1/count(*) FROM s";
-    return fmt::format("{}, i AS (INSERT INTO godwit.gw_slice (task, source_schema, source_table, generation, slice) "
-                       "SELECT {}, {}, {}, {}, {} FROM s RETURNING 1) SELECT 1/count(*) FROM i",
-                       lock, quoted(task), quoted(table.schema), quoted(table.table), generation, slice);
+    return fmt::format(
+        "{}, i AS (INSERT INTO godwit.gw_slice (task, source_schema, source_table, generation, slice) "
+        "SELECT {}, {}, {}, {}, {} FROM s RETURNING 1) SELECT 1/count(*) FROM i",
+        lock, quoted(task), quoted(table.schema), quoted(table.table), generation, slice);
 }
 
 std::string slice_rows_sql(const std::string& task, const TableName& table, std::uint64_t generation,
@@ -183,9 +197,11 @@ std::string slice_rows_sql(const std::string& task, const TableName& table, std:
 
 Result<> create_ledger(pg::Connection& c) {
     {
-        const auto there = GW_TRY(c.query(
-            "SELECT count(*) FROM pg_catalog.pg_class k JOIN pg_catalog.pg_namespace n ON n.oid = k.relnamespace "
-            "WHERE n.nspname = 'godwit' AND k.relname IN ('gw_task', 'gw_table', 'gw_slice', 'gw_progress')"));
+        const auto there =
+            GW_TRY(c.query("SELECT count(*) FROM pg_catalog.pg_class k JOIN pg_catalog.pg_namespace n ON "
+                           "n.oid = k.relnamespace "
+                           "WHERE n.nspname = 'godwit' AND k.relname IN ('gw_task', 'gw_table', 'gw_slice', "
+                           "'gw_progress')"));
         if (there.number(0, 0) == 4) return {};
     }
     auto made = c.run(R"(BEGIN;
@@ -238,9 +254,10 @@ COMMIT)");
     if (c.healthy()) [[maybe_unused]]
         auto ignored = c.run("ROLLBACK");
     if (made.error().sqlstate == "42501")
-        return fail(ErrorCode::permission_denied,
-                    "the target user may not create schema godwit, where the task keeps its positions; grant CREATE "
-                    "on the database, or create the schema and make the user its owner");
+        return fail(
+            ErrorCode::permission_denied,
+            "the target user may not create schema godwit, where the task keeps its positions; grant CREATE "
+            "on the database, or create the schema and make the user its owner");
     return made;
 }
 
@@ -258,7 +275,8 @@ SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('godwit control tabl
 CREATE TABLE IF NOT EXISTS {} ("SERVER_NAME" varchar(128) NOT NULL, "TASK_NAME" varchar(128) NOT NULL,
     "STATE_TIME" timestamp NOT NULL, "CHECKPOINT" varchar(1024) NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS awsdms_txn_state_task_recovery_index ON {} ("SERVER_NAME", "TASK_NAME");)",
-                           pg::quote_name(schema, "awsdms_txn_state"), pg::quote_name(schema, "awsdms_txn_state"));
+                           pg::quote_name(schema, "awsdms_txn_state"),
+                           pg::quote_name(schema, "awsdms_txn_state"));
     auto made = c.run(sql + "\nCOMMIT");
     if (made) return {};
     if (c.healthy()) [[maybe_unused]]
@@ -291,7 +309,8 @@ Result<Ledger> take_over(pg::Connection& c, const std::string& task, const Serve
             return ledger;
         }
         last = std::move(raised).error();
-        const bool overtaken = last.code == ErrorCode::aborted || last.sqlstate == "23505" || last.sqlstate == "55P03";
+        const bool overtaken =
+            last.code == ErrorCode::aborted || last.sqlstate == "23505" || last.sqlstate == "55P03";
         if (!c.healthy() || !overtaken) break;
     }
     return std::unexpected(std::move(last).with("taking over the task's ledger on the target"));
@@ -299,13 +318,15 @@ Result<Ledger> take_over(pg::Connection& c, const std::string& task, const Serve
 
 Result<Ledger> read_ledger(pg::Connection& c, const std::string& task) {
     // One statement, one snapshot: the position and the tables belong together.
-    const auto rows = GW_TRY(c.query(
-        "SELECT k.epoch, k.source_system, k.source_timeline, p.seq, p.position, g.source_schema, g.source_table, "
-        "g.phase, g.generation, g.mark, g.applied, g.reason, g.rows "
-        "FROM godwit.gw_task k LEFT JOIN LATERAL (SELECT seq, position FROM godwit.gw_progress w "
-        "WHERE w.task = k.task ORDER BY seq DESC LIMIT 1) p ON true "
-        "LEFT JOIN godwit.gw_table g ON g.task = k.task AND g.phase <> 'waiting' WHERE k.task = $1 ORDER BY 6, 7",
-        std::vector<Param>{task}));
+    const auto rows = GW_TRY(
+        c.query("SELECT k.epoch, k.source_system, k.source_timeline, p.seq, p.position, g.source_schema, "
+                "g.source_table, "
+                "g.phase, g.generation, g.mark, g.applied, g.reason, g.rows "
+                "FROM godwit.gw_task k LEFT JOIN LATERAL (SELECT seq, position FROM godwit.gw_progress w "
+                "WHERE w.task = k.task ORDER BY seq DESC LIMIT 1) p ON true "
+                "LEFT JOIN godwit.gw_table g ON g.task = k.task AND g.phase <> 'waiting' WHERE k.task = $1 "
+                "ORDER BY 6, 7",
+                std::vector<Param>{task}));
     if (rows.size() == 0) return fail(ErrorCode::not_found, "the target's ledger does not know the task");
     Ledger out;
     out.epoch = static_cast<std::uint64_t>(rows.number(0, 0));
@@ -328,28 +349,32 @@ Result<Ledger> read_ledger(pg::Connection& c, const std::string& task) {
     return out;
 }
 
-Result<> reset_ledger(pg::Connection& c, const std::string& task, std::uint64_t epoch, const ServerTraits& source) {
+Result<> reset_ledger(pg::Connection& c, const std::string& task, std::uint64_t epoch,
+                      const ServerTraits& source) {
     GW_CHECK(c.run("BEGIN"));
     const auto step = [&]() -> Result<> {
         const std::vector<Param> who{task, std::to_string(epoch)};
-        GW_CHECK(c.query("WITH u AS (UPDATE godwit.gw_task SET source_system = $3, source_timeline = $4::bigint, "
-                         "seen_timeline = $4::bigint WHERE task = $1 AND epoch = $2::bigint RETURNING 1) "
-                         "SELECT 1/count(*) FROM u",
-                         std::vector<Param>{task, std::to_string(epoch), source.system_id,
-                                            std::to_string(source.timeline)}));
+        GW_CHECK(
+            c.query("WITH u AS (UPDATE godwit.gw_task SET source_system = $3, source_timeline = $4::bigint, "
+                    "seen_timeline = $4::bigint WHERE task = $1 AND epoch = $2::bigint RETURNING 1) "
+                    "SELECT 1/count(*) FROM u",
+                    std::vector<Param>{task, std::to_string(epoch), source.system_id,
+                                       std::to_string(source.timeline)}));
         // Rows stay, so that generations never repeat and what this task created or filled is remembered.
-        GW_CHECK(c.query("UPDATE godwit.gw_table g SET phase = 'waiting', mark = '', applied = '', reason = '', rows = 0, "
-                         "filled = filled OR EXISTS (SELECT 1 FROM godwit.gw_slice s WHERE s.task = g.task "
-                         "AND s.source_schema = g.source_schema AND s.source_table = g.source_table) "
-                         "WHERE task = $1",
-                         std::vector<Param>{task}));
+        GW_CHECK(c.query(
+            "UPDATE godwit.gw_table g SET phase = 'waiting', mark = '', applied = '', reason = '', rows = 0, "
+            "filled = filled OR EXISTS (SELECT 1 FROM godwit.gw_slice s WHERE s.task = g.task "
+            "AND s.source_schema = g.source_schema AND s.source_table = g.source_table) "
+            "WHERE task = $1",
+            std::vector<Param>{task}));
         GW_CHECK(c.query("DELETE FROM godwit.gw_slice WHERE task = $1", std::vector<Param>{task}));
         // the chain of sequence numbers goes on, without a position
-        GW_CHECK(c.query("WITH i AS (INSERT INTO godwit.gw_progress (task, seq, position, epoch, takeover) "
-                         "SELECT $1, max(seq) + 1, NULL, $2::bigint, true FROM godwit.gw_progress WHERE task = $1 "
-                         "HAVING max(seq) IS NOT NULL RETURNING seq) DELETE FROM godwit.gw_progress p "
-                         "WHERE p.task = $1 AND p.seq < (SELECT seq FROM i)",
-                         who));
+        GW_CHECK(
+            c.query("WITH i AS (INSERT INTO godwit.gw_progress (task, seq, position, epoch, takeover) "
+                    "SELECT $1, max(seq) + 1, NULL, $2::bigint, true FROM godwit.gw_progress WHERE task = $1 "
+                    "HAVING max(seq) IS NOT NULL RETURNING seq) DELETE FROM godwit.gw_progress p "
+                    "WHERE p.task = $1 AND p.seq < (SELECT seq FROM i)",
+                    who));
         return c.run("COMMIT");
     }();
     if (step) return {};
@@ -364,8 +389,9 @@ Result<> forget_task(pg::Connection& c, const std::string& task) {
     const auto epoch = GW_TRY(epoch_now(c, task));
     GW_CHECK(end_older_sessions(c, task, epoch + 1));
     const std::string who = " WHERE task = " + quoted(task);
-    auto gone = c.run("BEGIN; DELETE FROM godwit.gw_task" + who + "; DELETE FROM godwit.gw_table" + who +
-                      "; DELETE FROM godwit.gw_slice" + who + "; DELETE FROM godwit.gw_progress" + who + "; COMMIT");
+    auto gone =
+        c.run("BEGIN; DELETE FROM godwit.gw_task" + who + "; DELETE FROM godwit.gw_table" + who +
+              "; DELETE FROM godwit.gw_slice" + who + "; DELETE FROM godwit.gw_progress" + who + "; COMMIT");
     if (!gone && c.healthy()) [[maybe_unused]]
         auto ignored = c.run("ROLLBACK");
     return gone;
@@ -376,11 +402,13 @@ Result<BeganGeneration> begin_generation(pg::Connection& c, const std::string& t
     const std::vector<Param> key{task, table.schema, table.table};
     BeganGeneration out;
     {
-        const auto old = GW_TRY(c.query(
-            "SELECT g.created, g.shared, g.filled OR EXISTS (SELECT 1 FROM godwit.gw_slice s WHERE s.task = g.task "
-            "AND s.source_schema = g.source_schema AND s.source_table = g.source_table) FROM godwit.gw_table g "
-            "WHERE task = $1 AND source_schema = $2 AND source_table = $3",
-            key));
+        const auto old =
+            GW_TRY(c.query("SELECT g.created, g.shared, g.filled OR EXISTS (SELECT 1 FROM godwit.gw_slice s "
+                           "WHERE s.task = g.task "
+                           "AND s.source_schema = g.source_schema AND s.source_table = g.source_table) FROM "
+                           "godwit.gw_table g "
+                           "WHERE task = $1 AND source_schema = $2 AND source_table = $3",
+                           key));
         if (old.size() == 1) {
             out.created_before = old.flag(0, 0);
             out.shared_before = old.flag(0, 1);
@@ -389,19 +417,23 @@ Result<BeganGeneration> begin_generation(pg::Connection& c, const std::string& t
     }
     auto rows = c.query(
         "WITH t AS (SELECT 1 FROM godwit.gw_task WHERE task = $1 AND epoch = $4::bigint FOR SHARE) "
-        "INSERT INTO godwit.gw_table AS g (task, source_schema, source_table, epoch, generation, phase, mark) "
+        "INSERT INTO godwit.gw_table AS g (task, source_schema, source_table, epoch, generation, phase, "
+        "mark) "
         "SELECT $1, $2, $3, $4::bigint, 1, 'loading', $5 FROM t "
         "ON CONFLICT (task, source_schema, source_table) DO UPDATE SET generation = g.generation + 1, "
-        "epoch = excluded.epoch, phase = 'loading', mark = excluded.mark, applied = '', reason = '', rows = 0 "
+        "epoch = excluded.epoch, phase = 'loading', mark = excluded.mark, applied = '', reason = '', rows = "
+        "0 "
         "WHERE g.epoch <= excluded.epoch RETURNING generation",
         std::vector<Param>{task, table.schema, table.table, std::to_string(epoch), mark.token});
     if (!rows) return std::unexpected(std::move(rows).error());
     if (rows->size() != 1)
-        return fail(ErrorCode::failed_precondition, "another process has taken the task over; nothing was prepared");
+        return fail(ErrorCode::failed_precondition,
+                    "another process has taken the task over; nothing was prepared");
     out.generation = static_cast<std::uint64_t>(rows->number(0, 0));
-    GW_CHECK(c.query("DELETE FROM godwit.gw_slice WHERE task = $1 AND source_schema = $2 AND source_table = $3 "
-                     "AND generation < $4::bigint",
-                     std::vector<Param>{task, table.schema, table.table, std::to_string(out.generation)}));
+    GW_CHECK(
+        c.query("DELETE FROM godwit.gw_slice WHERE task = $1 AND source_schema = $2 AND source_table = $3 "
+                "AND generation < $4::bigint",
+                std::vector<Param>{task, table.schema, table.table, std::to_string(out.generation)}));
     return out;
 }
 
@@ -409,9 +441,10 @@ Error explain_refusal(Error error, std::string_view what) {
     if (error.sqlstate != "22012") return error;
     error.code = ErrorCode::failed_precondition;
     error.retry = Retry::never;
-    error.message = fmt::format("{} refused by the target's ledger: the table was prepared anew or another process has "
-                                "taken the task over",
-                                what);
+    error.message = fmt::format(
+        "{} refused by the target's ledger: the table was prepared anew or another process has "
+        "taken the task over",
+        what);
     return error;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
-// The ledger on the target: schema `godwit`, tables gw_task, gw_table, gw_slice, gw_progress. Its rows commit with the
-// data, and its statements divide by zero (22012) when what they want was overtaken, so that the server itself refuses
-// a stale process or a second copy.
+// The ledger on the target: schema `godwit`, tables gw_task, gw_table, gw_slice, gw_progress. Its rows commit
+// with the data, and its statements divide by zero (22012) when what they want was overtaken, so that the
+// server itself refuses a stale process or a second copy.
 //
 //   gw_task      one row a task: epoch (raised by each take-over), source
 //   gw_table     one row a table: phase, generation (raised by each load), mark, applied position
@@ -46,11 +46,11 @@ using Param = pg::Param;
 
 // --- statement of the slice writer: the first of its transaction. 22012: generation or epoch is stale;
 // 23505: the slice is in.
-[[nodiscard]] std::string slice_claim_sql(const std::string& task, const TableName& table, std::uint64_t generation,
-                                          std::uint64_t epoch, std::uint32_t slice);
+[[nodiscard]] std::string slice_claim_sql(const std::string& task, const TableName& table,
+                                          std::uint64_t generation, std::uint64_t epoch, std::uint32_t slice);
 // the rows of a slice, just before its COMMIT
-[[nodiscard]] std::string slice_rows_sql(const std::string& task, const TableName& table, std::uint64_t generation,
-                                         std::uint32_t slice, std::uint64_t rows);
+[[nodiscard]] std::string slice_rows_sql(const std::string& task, const TableName& table,
+                                         std::uint64_t generation, std::uint32_t slice, std::uint64_t rows);
 
 // --- the whole
 
@@ -73,7 +73,8 @@ using Param = pg::Param;
 // Removes all rows of the task, after ending its sessions. Fine when there is no ledger.
 [[nodiscard]] Result<> forget_task(pg::Connection& connection, const std::string& task);
 
-// First statement of a preparation: raises the generation, which waits for slices under way. Returns the new one.
+// First statement of a preparation: raises the generation, which waits for slices under way. Returns the new
+// one.
 struct BeganGeneration {
     std::uint64_t generation = 0;
     bool created_before = false;  // an earlier load of this task created the table

@@ -1,6 +1,6 @@
 #pragma once
-// Makes a target table ready for a load, and finishes it: creation with the source's own types, emptying, the choice
-// between binary and CSV by the columns that are really there, keys and statistics after the rows.
+// Makes a target table ready for a load, and finishes it: creation with the source's own types, emptying, the
+// choice between binary and CSV by the columns that are really there, keys and statistics after the rows.
 
 #include <string>
 #include <vector>
@@ -29,14 +29,16 @@ struct TargetContext {
 
 [[nodiscard]] Result<PreparedTable> prepare_table(Sessions& sessions, const TargetContext& context,
                                                   const TableSchema& table, PrepMode mode,
-                                                  const std::vector<std::string>& offered, const SnapshotMark& mark);
+                                                  const std::vector<std::string>& offered,
+                                                  const SnapshotMark& mark);
 // What prepare_table() left; the columns are looked at again.
 [[nodiscard]] Result<PreparedTable> prepared_table(Sessions& sessions, const TargetContext& context,
                                                    const TableSchema& table, const TableState& state,
                                                    const std::vector<std::string>& offered);
 // Keys, statistics, then phase and rows. May be called again after a crash in its middle.
-[[nodiscard]] Result<> finish_table(Sessions& sessions, const TargetContext& context, const TableSchema& table,
-                                    const PreparedTable& prepared, TablePhase phase, std::uint64_t rows);
+[[nodiscard]] Result<> finish_table(Sessions& sessions, const TargetContext& context,
+                                    const TableSchema& table, const PreparedTable& prepared, TablePhase phase,
+                                    std::uint64_t rows);
 
 // --- parts that DDL replay and secondary objects use as well
 
@@ -47,7 +49,8 @@ struct TypeMap {
     std::vector<std::string> unusable;  // types that may not be created: their columns become varchar
 };
 [[nodiscard]] Result<TypeMap> create_types(pg::Connection& connection, const TargetContext& context,
-                                           const std::vector<UserType>& types, std::vector<std::string>& warnings);
+                                           const std::vector<UserType>& types,
+                                           std::vector<std::string>& warnings);
 // The column's type as the target spells it.
 [[nodiscard]] std::string target_type(const ColumnSchema& column, const std::vector<UserType>& types,
                                       const TypeMap& map);

@@ -37,8 +37,8 @@ private:
 };
 
 // Each job in a transaction of its own; one that fails leaves the others alone.
-void run_all(const Sessions& sessions, const std::string& settings, const std::vector<Job>& jobs, std::size_t parallel,
-             Warnings& warnings) {
+void run_all(const Sessions& sessions, const std::string& settings, const std::vector<Job>& jobs,
+             std::size_t parallel, Warnings& warnings) {
     std::atomic<std::size_t> next{0};
     const auto work = [&] {
         auto c = sessions.open();
@@ -68,7 +68,8 @@ Result<Present> present(pg::Connection& c, const TableName& target) {
     const auto rows = GW_TRY(c.query(
         "SELECT 'r', k.relname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class k ON k.oid = i.indexrelid "
         "WHERE i.indrelid = pg_catalog.to_regclass($1) "
-        "UNION ALL SELECT 'c', conname FROM pg_catalog.pg_constraint WHERE conrelid = pg_catalog.to_regclass($1)",
+        "UNION ALL SELECT 'c', conname FROM pg_catalog.pg_constraint WHERE conrelid = "
+        "pg_catalog.to_regclass($1)",
         std::vector<Param>{pg::quote_name(target.schema, target.table)}));
     for (int i = 0; i < rows.size(); ++i)
         (rows.text(i, 0) == "r" ? out.relations : out.constraints).insert(rows.text(i, 1));
@@ -87,20 +88,21 @@ TableName sequence_on_target(const TargetContext& x, const SequenceState& s, con
 }
 
 std::string sequence_options(const SequenceState& s) {
-    return fmt::format("START WITH {} INCREMENT BY {} MINVALUE {} MAXVALUE {} CACHE {} {}CYCLE", s.start, s.increment,
-                       s.minimum, s.maximum, s.cache, s.cycle ? "" : "NO ");
+    return fmt::format("START WITH {} INCREMENT BY {} MINVALUE {} MAXVALUE {} CACHE {} {}CYCLE", s.start,
+                       s.increment, s.minimum, s.maximum, s.cache, s.cycle ? "" : "NO ");
 }
 
 // quote_ident() form inside 'schema.name'::regclass
 Result<std::string> literal_name(pg::Connection& c, const TableName& n) {
-    const auto rows = GW_TRY(c.query("SELECT pg_catalog.quote_literal(pg_catalog.quote_ident($1) || '.' || "
-                                     "pg_catalog.quote_ident($2))",
-                                     std::vector<Param>{n.schema, n.table}));
+    const auto rows =
+        GW_TRY(c.query("SELECT pg_catalog.quote_literal(pg_catalog.quote_ident($1) || '.' || "
+                       "pg_catalog.quote_ident($2))",
+                       std::vector<Param>{n.schema, n.table}));
     return rows.text(0, 0);
 }
 
-Result<> defaults_of(pg::Connection& c, const TargetContext& x, const TableSchema& table, std::vector<Job>& sequences,
-                     std::vector<Job>& defaults) {
+Result<> defaults_of(pg::Connection& c, const TargetContext& x, const TableSchema& table,
+                     std::vector<Job>& sequences, std::vector<Job>& defaults) {
     const TableName target = x.name_of(table.name);
     const std::string quoted = pg::quote_name(target.schema, target.table);
     const auto found = GW_TRY(describe_relation(c, target));
@@ -109,8 +111,10 @@ Result<> defaults_of(pg::Connection& c, const TargetContext& x, const TableSchem
         if (s.identity) continue;
         const TableName name = sequence_on_target(x, s, table);
         const std::string q = pg::quote_name(name.schema, name.table);
-        std::string sql = fmt::format("CREATE SEQUENCE IF NOT EXISTS {} AS {} {}", q, s.data_type, sequence_options(s));
-        if (s.owned) sql += fmt::format("; ALTER SEQUENCE {} OWNED BY {}.{}", q, quoted, pg::quote_name(s.column));
+        std::string sql =
+            fmt::format("CREATE SEQUENCE IF NOT EXISTS {} AS {} {}", q, s.data_type, sequence_options(s));
+        if (s.owned)
+            sql += fmt::format("; ALTER SEQUENCE {} OWNED BY {}.{}", q, quoted, pg::quote_name(s.column));
         sequences.push_back({fmt::format("sequence {}", name.text()), sql});
     }
     for (const auto& column : table.columns) {
@@ -121,21 +125,24 @@ Result<> defaults_of(pg::Connection& c, const TargetContext& x, const TableSchem
             const auto s = std::ranges::find_if(table.extras.sequences, [&](const SequenceState& state) {
                 return state.identity && state.column == column.name;
             });
-            std::string sql = fmt::format("ALTER TABLE {} ALTER COLUMN {} ADD GENERATED {} AS IDENTITY", quoted, q,
-                                          column.identity == "always" ? "ALWAYS" : "BY DEFAULT");
+            std::string sql = fmt::format("ALTER TABLE {} ALTER COLUMN {} ADD GENERATED {} AS IDENTITY",
+                                          quoted, q, column.identity == "always" ? "ALWAYS" : "BY DEFAULT");
             if (s != table.extras.sequences.end()) {
                 const TableName name = x.name_of(s->name);
-                sql += fmt::format(" (SEQUENCE NAME {} {})", pg::quote_name(name.schema, name.table), sequence_options(*s));
+                sql += fmt::format(" (SEQUENCE NAME {} {})", pg::quote_name(name.schema, name.table),
+                                   sequence_options(*s));
             }
-            defaults.push_back({fmt::format("identity of column {} of table {}", column.name, target.text()), sql});
+            defaults.push_back(
+                {fmt::format("identity of column {} of table {}", column.name, target.text()), sql});
         } else if (!column.default_expression.empty() && now->default_expression.empty()) {
             std::string expression = column.default_expression;
             for (const auto& s : table.extras.sequences)
                 if (s.column == column.name && !s.identity)
                     expression = replace_first(expression, GW_TRY(literal_name(c, s.name)),
                                                GW_TRY(literal_name(c, sequence_on_target(x, s, table))));
-            defaults.push_back({fmt::format("default of column {} of table {}", column.name, target.text()),
-                                fmt::format("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}", quoted, q, expression)});
+            defaults.push_back(
+                {fmt::format("default of column {} of table {}", column.name, target.text()),
+                 fmt::format("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}", quoted, q, expression)});
         }
     }
     return {};
@@ -152,7 +159,8 @@ Result<std::vector<std::string>> create_secondary_objects(Sessions& sessions, co
         pg::Connection& c = *held;
         for (const auto& table : tables) {
             if (!table.extras.read) {
-                warnings.add("table " + table.name.text() + ": its secondary objects were not read from the source");
+                warnings.add("table " + table.name.text() +
+                             ": its secondary objects were not read from the source");
                 continue;
             }
             const TableName target = x.name_of(table.name);
@@ -168,13 +176,16 @@ Result<std::vector<std::string>> create_secondary_objects(Sessions& sessions, co
                                  std::vector<Job>& to) {
                 if (has.constraints.contains(name)) return;
                 to.push_back({fmt::format("{} {} of table {}", what, name, target.text()),
-                              fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", quoted, pg::quote_name(name), definition)});
+                              fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", quoted, pg::quote_name(name),
+                                          definition)});
             };
-            for (const auto& k : table.extras.constraints) add(k.name, k.definition, "constraint", constraints);
+            for (const auto& k : table.extras.constraints)
+                add(k.name, k.definition, "constraint", constraints);
             for (const auto& k : table.extras.checks) add(k.name, k.definition, "check", checks);
             for (const auto& k : table.extras.foreign_keys) {
-                const auto from = GW_TRY(c.query("SELECT pg_catalog.quote_ident($1) || '.' || pg_catalog.quote_ident($2)",
-                                                 std::vector<Param>{k.references.schema, k.references.table}));
+                const auto from =
+                    GW_TRY(c.query("SELECT pg_catalog.quote_ident($1) || '.' || pg_catalog.quote_ident($2)",
+                                   std::vector<Param>{k.references.schema, k.references.table}));
                 const TableName to = x.name_of(k.references);
                 add(k.name,
                     replace_first(k.definition, " REFERENCES " + from.text(0, 0) + "(",
@@ -184,9 +195,11 @@ Result<std::vector<std::string>> create_secondary_objects(Sessions& sessions, co
             analyze.push_back({"statistics of table " + target.text(), "ANALYZE " + quoted});
         }
     }
-    const auto parallel = static_cast<std::size_t>(std::clamp<std::int64_t>(x.endpoint.number("indexsessions", 4), 1, 32));
-    const std::string memory = fmt::format("SET maintenance_work_mem = '{}MB'",
-                                           std::clamp<std::int64_t>(x.endpoint.number("maintenanceworkmemmb", 512), 1, 65536));
+    const auto parallel =
+        static_cast<std::size_t>(std::clamp<std::int64_t>(x.endpoint.number("indexsessions", 4), 1, 32));
+    const std::string memory =
+        fmt::format("SET maintenance_work_mem = '{}MB'",
+                    std::clamp<std::int64_t>(x.endpoint.number("maintenanceworkmemmb", 512), 1, 65536));
     run_all(sessions, "", sequences, 1, warnings);
     run_all(sessions, memory, indexes, parallel, warnings);
     // these lock their table against writing, so one after another
@@ -204,7 +217,8 @@ Result<std::vector<std::string>> sync_sequences(Sessions& sessions, const Target
     pg::Connection& c = *held;
     for (const auto& table : tables) {
         if (!table.extras.read) {
-            warnings.push_back("table " + table.name.text() + ": its sequences were not read from the source");
+            warnings.push_back("table " + table.name.text() +
+                               ": its sequences were not read from the source");
             continue;
         }
         const TableName target = x.name_of(table.name);
@@ -213,14 +227,16 @@ Result<std::vector<std::string>> sync_sequences(Sessions& sessions, const Target
             TableName name = sequence_on_target(x, s, table);
             if (s.identity) {
                 // the target's own sequence of that column, whatever its name
-                const auto own = c.query("SELECT n.nspname, k.relname FROM pg_catalog.pg_class k JOIN "
-                                         "pg_catalog.pg_namespace n ON n.oid = k.relnamespace WHERE k.oid = "
-                                         "pg_catalog.pg_get_serial_sequence($1, $2)::regclass",
-                                         std::vector<Param>{quoted, s.column});
+                const auto own = c.query(
+                    "SELECT n.nspname, k.relname FROM pg_catalog.pg_class k JOIN "
+                    "pg_catalog.pg_namespace n ON n.oid = k.relnamespace WHERE k.oid = "
+                    "pg_catalog.pg_get_serial_sequence($1, $2)::regclass",
+                    std::vector<Param>{quoted, s.column});
                 if (!own || own->size() == 0) {
-                    warnings.push_back(fmt::format("column {} of table {} has no identity on the target: its sequence was "
-                                                   "not set",
-                                                   s.column, target.text()));
+                    warnings.push_back(
+                        fmt::format("column {} of table {} has no identity on the target: its sequence was "
+                                    "not set",
+                                    s.column, target.text()));
                     continue;
                 }
                 name = {own->text(0, 0), own->text(0, 1)};
@@ -230,12 +246,13 @@ Result<std::vector<std::string>> sync_sequences(Sessions& sessions, const Target
             // never backwards: the target may be in use by others already
             const std::string highest = fmt::format("(SELECT {}({})::bigint FROM {})", up ? "max" : "min",
                                                     pg::quote_name(s.column), quoted);
-            auto set =
-                s.readable
-                    ? c.run(fmt::format("SELECT pg_catalog.setval({}, {}, {})", literal, s.last_value, s.is_called ? "true" : "false"))
-                    : c.run(fmt::format("SELECT pg_catalog.setval({}, {}) WHERE {} IS NOT NULL", literal, highest, highest));
+            auto set = s.readable ? c.run(fmt::format("SELECT pg_catalog.setval({}, {}, {})", literal,
+                                                      s.last_value, s.is_called ? "true" : "false"))
+                                  : c.run(fmt::format("SELECT pg_catalog.setval({}, {}) WHERE {} IS NOT NULL",
+                                                      literal, highest, highest));
             if (!set)
-                warnings.push_back(fmt::format("sequence {} was not set: {}", name.text(), set.error().text()));
+                warnings.push_back(
+                    fmt::format("sequence {} was not set: {}", name.text(), set.error().text()));
         }
     }
     return warnings;

@@ -17,8 +17,10 @@ constexpr std::size_t kIdleMax = 4;
 // After AfterConnectScript, so that a script cannot change how values are read.
 std::string essential_settings(int version, const std::string& synchronous_commit) {
     std::string sql =
-        "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; "
-        "SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET xmloption = 'content'; "
+        "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET TimeZone = "
+        "'UTC'; "
+        "SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET xmloption = "
+        "'content'; "
         "SET array_nulls = on; SET standard_conforming_strings = on; SET row_security = off; "
         "SET search_path = pg_catalog; SET default_transaction_isolation = 'read committed'; "
         "SET default_transaction_read_only = off; SET statement_timeout = 0; SET lock_timeout = 0; "
@@ -26,9 +28,11 @@ std::string essential_settings(int version, const std::string& synchronous_commi
         "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; "
         "SET client_min_messages = 'warning'; ";
     if (version >= 120000) sql += "SET tcp_user_timeout = 30000; ";
-    if (version >= 140000) sql += "SET client_connection_check_interval = 10000; SET idle_session_timeout = 0; ";
+    if (version >= 140000)
+        sql += "SET client_connection_check_interval = 10000; SET idle_session_timeout = 0; ";
     if (version >= 170000) sql += "SET transaction_timeout = 0; ";
-    if (!synchronous_commit.empty()) sql += "SET synchronous_commit = " + pg::quote_literal(synchronous_commit) + "; ";
+    if (!synchronous_commit.empty())
+        sql += "SET synchronous_commit = " + pg::quote_literal(synchronous_commit) + "; ";
     return sql;
 }
 
@@ -42,13 +46,15 @@ pg::ConnectOptions options_of(const EndpointConfig& e, const std::string& name) 
     o.ssl_mode = e.ssl_mode;
     o.ca_certificate_pem = e.ca_certificate_pem;
     o.application_name = name;
-    o.connect_timeout_s = static_cast<int>(std::clamp<std::int64_t>(e.number("connectiontimeout", 10), 1, 300));
+    o.connect_timeout_s =
+        static_cast<int>(std::clamp<std::int64_t>(e.number("connectiontimeout", 10), 1, 300));
     return o;
 }
 
 }  // namespace
 
-Sessions::Sessions(EndpointConfig endpoint, std::string task) : endpoint_(std::move(endpoint)), task_(std::move(task)) {}
+Sessions::Sessions(EndpointConfig endpoint, std::string task)
+    : endpoint_(std::move(endpoint)), task_(std::move(task)) {}
 
 Result<> Sessions::settle(pg::Connection& c, bool replica) const {
     if (const auto script = endpoint_.attribute("afterconnectscript"); !script.empty()) {
@@ -67,7 +73,8 @@ Result<ServerTraits> Sessions::probe() {
     const auto traits = GW_TRY(read_server_traits(c));  // before lc_monetary is set
     if (traits.version < 100000)
         return fail(ErrorCode::unsupported,
-                    fmt::format("the target is PostgreSQL {}; godwit writes to 10 and later", c.parameter("server_version")));
+                    fmt::format("the target is PostgreSQL {}; godwit writes to 10 and later",
+                                c.parameter("server_version")));
     GW_CHECK(settle(c, false));
     bool replica = true;
     if (auto set = c.run("SET session_replication_role = 'replica'"); !set) {
@@ -107,8 +114,9 @@ Result<pg::Connection> Sessions::open() const {
     const std::string name = session_prefix(task_) + (epoch == 0 ? "start" : std::to_string(epoch));
     auto c = GW_TRY(pg::Connection::open(options_of(endpoint_, name)));
     // a script may need the right that we lack, so the role is set only when the probe could
-    auto settled = settle(c, replica && endpoint_.attribute("afterconnectscript").find("session_replication_role") ==
-                                            std::string::npos);
+    auto settled =
+        settle(c, replica && endpoint_.attribute("afterconnectscript").find("session_replication_role") ==
+                                 std::string::npos);
     if (!settled) return std::unexpected(std::move(settled).error());
     return c;
 }

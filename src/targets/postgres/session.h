@@ -1,6 +1,6 @@
 #pragma once
-// Sessions on the target: every one with the same settings, named after task and epoch so that a take-over finds it,
-// and watched by the server itself so that a vanished client does not hold its locks for hours.
+// Sessions on the target: every one with the same settings, named after task and epoch so that a take-over
+// finds it, and watched by the server itself so that a vanished client does not hold its locks for hours.
 
 #include <cstdint>
 #include <memory>

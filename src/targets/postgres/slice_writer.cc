@@ -15,8 +15,8 @@ namespace {
 constexpr std::size_t kBlockBytes = 64U << 10;  // smaller blocks are joined: a fifth faster than row by row
 
 // what COPY reads as "no rows"
-constexpr std::array<std::uint8_t, 21> kEmptyBinary = {'P', 'G', 'C', 'O', 'P', 'Y', '\n', 0xff, '\r', '\n', 0,
-                                                       0,   0,   0,   0,   0,   0,   0,    0,    0xff, 0xff};
+constexpr std::array<std::uint8_t, 21> kEmptyBinary = {
+    'P', 'G', 'C', 'O', 'P', 'Y', '\n', 0xff, '\r', '\n', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 class PgSliceWriter final : public SliceWriter {
 public:
@@ -24,7 +24,8 @@ public:
         : sessions_(sessions), task_(std::move(task)), target_schema_(std::move(target_schema)) {}
     ~PgSliceWriter() override { abort(); }
 
-    Result<bool> begin(const TableSchema& table, const PreparedTable& prepared, std::uint32_t slice) override {
+    Result<bool> begin(const TableSchema& table, const PreparedTable& prepared,
+                       std::uint32_t slice) override {
         abort();
         if (session_ && !session_->healthy()) session_.reset();
         if (!session_) session_.emplace(GW_TRY(sessions_.open()));
@@ -37,8 +38,9 @@ public:
         const std::string columns = written_columns(table);
         // One round trip. The string stops at the first refusal, so no row is asked for that may not come in.
         auto started = session_->copy_in_start(
-            "BEGIN; " + slice_claim_sql(task_, table.name, generation_, sessions_.epoch(), slice) + "; COPY " +
-            pg::quote_name(target.schema, target.table) + columns + " FROM STDIN" + copy_in_options(prepared.format));
+            "BEGIN; " + slice_claim_sql(task_, table.name, generation_, sessions_.epoch(), slice) +
+            "; COPY " + pg::quote_name(target.schema, target.table) + columns + " FROM STDIN" +
+            copy_in_options(prepared.format));
         if (!started) {
             Error error = std::move(started).error();
             rollback();
@@ -73,10 +75,12 @@ public:
         }
         if (*count != rows && GW_RULE("load.row_count_check")) {
             rollback();
-            return std::unexpected(Error{ErrorCode::data_loss, Retry::from_checkpoint,
-                                         fmt::format("the source gave {} rows, the target took {}", rows, *count),
-                                         {what()},
-                                         {}});
+            return std::unexpected(
+                Error{ErrorCode::data_loss,
+                      Retry::from_checkpoint,
+                      fmt::format("the source gave {} rows, the target took {}", rows, *count),
+                      {what()},
+                      {}});
         }
         if (auto failed = before_commit(); !failed) {
             rollback();
@@ -129,7 +133,9 @@ private:
             session_.reset();
     }
 
-    [[nodiscard]] std::string what() const { return fmt::format("table {}, slice {}", table_.text(), slice_); }
+    [[nodiscard]] std::string what() const {
+        return fmt::format("table {}, slice {}", table_.text(), slice_);
+    }
 
     const Sessions& sessions_;
     const std::string task_;
@@ -146,7 +152,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<SliceWriter> make_slice_writer(const Sessions& sessions, std::string task, std::string target_schema) {
+std::unique_ptr<SliceWriter> make_slice_writer(const Sessions& sessions, std::string task,
+                                               std::string target_schema) {
     return std::make_unique<PgSliceWriter>(sessions, std::move(task), std::move(target_schema));
 }
 

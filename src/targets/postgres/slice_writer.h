@@ -1,6 +1,6 @@
 #pragma once
-// Loads one slice after another on a session of its own: the slice's mark and its rows commit together, and the
-// server refuses a stale generation, a stale epoch or a second copy before the first row is sent.
+// Loads one slice after another on a session of its own: the slice's mark and its rows commit together, and
+// the server refuses a stale generation, a stale epoch or a second copy before the first row is sent.
 
 #include <memory>
 #include <string>

@@ -8,11 +8,12 @@
 namespace godwit::postgres {
 namespace {
 
-// The first session exports its snapshot; each caller reads under it on a session of his own, so that tables are
-// compared side by side.
+// The first session exports its snapshot; each caller reads under it on a session of his own, so that tables
+// are compared side by side.
 class PgSnapshot final : public Target::Snapshot {
 public:
-    PgSnapshot(const Sessions& sessions, const TargetContext& context, pg::Connection keeper, std::string name)
+    PgSnapshot(const Sessions& sessions, const TargetContext& context, pg::Connection keeper,
+               std::string name)
         : sessions_(sessions), context_(context), keeper_(std::move(keeper)), name_(std::move(name)) {}
 
     Result<TableDigest> digest(const TableSchema& table, std::stop_token stop) override {
@@ -23,12 +24,13 @@ public:
         return out;
     }
 
-    Result<std::vector<KeyDigest>> key_digests(const TableSchema& table, std::uint32_t bucket, std::uint32_t buckets,
-                                               std::stop_token stop) override {
+    Result<std::vector<KeyDigest>> key_digests(const TableSchema& table, std::uint32_t bucket,
+                                               std::uint32_t buckets, std::stop_token stop) override {
         std::vector<std::string> keys;
         for (const auto& k : table.primary_key) keys.push_back(pg::quote_name(k));
         auto c = GW_TRY(reader());
-        const auto rows = GW_TRY(c.query(pg::key_digest_sql(from(table), columns(table), keys, bucket, buckets), stop));
+        const auto rows =
+            GW_TRY(c.query(pg::key_digest_sql(from(table), columns(table), keys, bucket, buckets), stop));
         std::vector<KeyDigest> out;
         for (int i = 0; i < rows.size(); ++i) out.push_back({rows.text(i, 0), rows.text(i, 1)});
         give_back(std::move(c));
@@ -60,8 +62,10 @@ private:
         }
         auto c = GW_TRY(sessions_.open());
         // the same output on both sides; see wire/pg for the source's
-        GW_CHECK(c.run("SET search_path = ''; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT " +
-                       pg::quote_literal(name_)));
+        GW_CHECK(
+            c.run("SET search_path = ''; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION "
+                  "SNAPSHOT " +
+                  pg::quote_literal(name_)));
         return c;
     }
 
@@ -80,7 +84,8 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<Target::Snapshot>> take_snapshot(const Sessions& sessions, const TargetContext& context) {
+Result<std::unique_ptr<Target::Snapshot>> take_snapshot(const Sessions& sessions,
+                                                        const TargetContext& context) {
     auto c = GW_TRY(sessions.open());
     GW_CHECK(c.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
     const auto rows = GW_TRY(c.query("SELECT pg_catalog.pg_export_snapshot()"));

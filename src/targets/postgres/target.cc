@@ -26,9 +26,10 @@ public:
     Result<ServerTraits> open() override {
         context_.target = GW_TRY(sessions_.probe());
         if (!sessions_.replica_role() && context_.log != nullptr)
-            context_.log->warning(Component::target_load,
-                                  "the target user may not set session_replication_role: triggers and foreign keys of "
-                                  "target tables cannot be switched off");
+            context_.log->warning(
+                Component::target_load,
+                "the target user may not set session_replication_role: triggers and foreign keys of "
+                "target tables cannot be switched off");
         return context_.target;
     }
 
@@ -48,7 +49,8 @@ public:
         return reset_ledger(*c, context_.task, sessions_.epoch(), context_.source);
     }
 
-    Result<PreparedTable> prepare(const TableSchema& table, PrepMode mode, const std::vector<std::string>& offered_formats,
+    Result<PreparedTable> prepare(const TableSchema& table, PrepMode mode,
+                                  const std::vector<std::string>& offered_formats,
                                   const SnapshotMark& mark) override {
         return prepare_table(sessions_, context_, table, mode, offered_formats, mark);
     }
@@ -60,13 +62,15 @@ public:
 
     Result<std::vector<SliceDone>> slices_done(const TableSchema& table, std::uint64_t generation) override {
         auto c = GW_TRY(sessions_.hold());
-        const auto rows = GW_TRY(c->query("SELECT slice, rows FROM godwit.gw_slice WHERE task = $1 AND source_schema = $2 AND "
-                                          "source_table = $3 AND generation = $4::bigint ORDER BY slice",
-                                          std::vector<Param>{context_.task, table.name.schema, table.name.table,
-                                                             std::to_string(generation)}));
+        const auto rows = GW_TRY(
+            c->query("SELECT slice, rows FROM godwit.gw_slice WHERE task = $1 AND source_schema = $2 AND "
+                     "source_table = $3 AND generation = $4::bigint ORDER BY slice",
+                     std::vector<Param>{context_.task, table.name.schema, table.name.table,
+                                        std::to_string(generation)}));
         std::vector<SliceDone> out;
         for (int i = 0; i < rows.size(); ++i)
-            out.push_back({static_cast<std::uint32_t>(rows.number(i, 0)), static_cast<std::uint64_t>(rows.number(i, 1))});
+            out.push_back({static_cast<std::uint32_t>(rows.number(i, 0)),
+                           static_cast<std::uint64_t>(rows.number(i, 1))});
         return out;
     }
 
@@ -83,13 +87,17 @@ public:
         auto c = GW_TRY(sessions_.hold());
         auto done = c->query(
             "WITH t AS (SELECT 1 FROM godwit.gw_task WHERE task = $1 AND epoch = $4::bigint FOR SHARE), "
-            "u AS (INSERT INTO godwit.gw_table AS g (task, source_schema, source_table, epoch, generation, phase, reason) "
+            "u AS (INSERT INTO godwit.gw_table AS g (task, source_schema, source_table, epoch, generation, "
+            "phase, reason) "
             "SELECT $1, $2, $3, $4::bigint, 0, $5, $6 FROM t ON CONFLICT (task, source_schema, source_table) "
-            "DO UPDATE SET phase = excluded.phase, reason = excluded.reason WHERE g.epoch = excluded.epoch RETURNING 1) "
+            "DO UPDATE SET phase = excluded.phase, reason = excluded.reason WHERE g.epoch = excluded.epoch "
+            "RETURNING 1) "
             "SELECT 1/count(*) FROM u",
             std::vector<Param>{context_.task, table.schema, table.table, std::to_string(sessions_.epoch()),
                                std::string(phase_name(phase)), reason});
-        if (!done) return std::unexpected(explain_refusal(std::move(done).error(), "phase of table " + table.text()));
+        if (!done)
+            return std::unexpected(
+                explain_refusal(std::move(done).error(), "phase of table " + table.text()));
         return {};
     }
 

@@ -8,6 +8,7 @@
 
 namespace godwit::postgres {
 
-[[nodiscard]] Result<std::unique_ptr<Target>> make_target(const EndpointConfig& endpoint, const TaskContext& task);
+[[nodiscard]] Result<std::unique_ptr<Target>> make_target(const EndpointConfig& endpoint,
+                                                          const TaskContext& task);
 
 }  // namespace godwit::postgres

@@ -1,5 +1,5 @@
-// Goal: a row arrives once, whatever is killed when. Each test names the rule (base/failpoint.h) without which it fails;
-// tests/integration/target/mutants.sh runs them so.
+// Goal: a row arrives once, whatever is killed when. Each test names the rule (base/failpoint.h) without
+// which it fails; tests/integration/target/mutants.sh runs them so.
 
 #include <gmock/gmock.h>
 
@@ -12,18 +12,20 @@
 namespace godwit::postgres {
 namespace {
 
+using test::error_text;
+using test::PairTest;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using test::PairTest;
-using test::error_text;
 
 class ExactnessTest : public PairTest {
 protected:
     void SetUp() override {
         PairTest::SetUp();
         if (IsSkipped() || HasFatalFailure()) return;
-        source_.run("CREATE TABLE t (id int, v text); INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 100) i");
+        source_.run(
+            "CREATE TABLE t (id int, v text); INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 100) "
+            "i");
     }
     std::string rows() { return target_.ask("SELECT count(*), count(DISTINCT id) FROM t"); }
 };
@@ -64,8 +66,9 @@ TEST_F(ExactnessTest, SliceBehindAPreparationIsRefused) {
     EXPECT_FALSE(began.has_value());
 }
 
-// load.row_lock: a slice that has passed its check and not yet touched the table holds a preparation up, so that its
-// rows go with the emptying. prepare.generation_first: the other order waits for a slice that waits for it.
+// load.row_lock: a slice that has passed its check and not yet touched the table holds a preparation up, so
+// that its rows go with the emptying. prepare.generation_first: the other order waits for a slice that waits
+// for it.
 TEST_F(ExactnessTest, PreparationWaitsForASlice) {
     auto p = process();
     const auto t = table("t");
@@ -133,7 +136,8 @@ TEST_F(ExactnessTest, SecondCopyOfASliceIsSkipped) {
     EXPECT_EQ(rows(), "100|100");
 }
 
-// load.slice_unique, raced: the copy waits for the first one's commit and is skipped; after its rollback it goes in.
+// load.slice_unique, raced: the copy waits for the first one's commit and is skipped; after its rollback it
+// goes in.
 TEST_F(ExactnessTest, CopyOfASliceWaitsForTheFirst) {
     for (const bool first_commits : {true, false}) {
         auto p = process();
@@ -165,8 +169,8 @@ TEST_F(ExactnessTest, CopyOfASliceWaitsForTheFirst) {
     }
 }
 
-// The session of a process that was killed commits after the new process has taken over: take_over waits until that
-// is decided, and what it reads is the truth.
+// The session of a process that was killed commits after the new process has taken over: take_over waits
+// until that is decided, and what it reads is the truth.
 TEST_F(ExactnessTest, TakeOverEndsOlderSessions) {
     auto first = process();
     const auto t = table("t");
@@ -178,7 +182,9 @@ TEST_F(ExactnessTest, TakeOverEndsOlderSessions) {
     auto sent = fill(**writer, t, *prepared);
     ASSERT_OK(sent);
     auto second = process();
-    EXPECT_EQ(target_.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'godwit/task1/1'"), "0");
+    EXPECT_EQ(
+        target_.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'godwit/task1/1'"),
+        "0");
     EXPECT_THAT(slices(*second, t, prepared->generation), IsEmpty());
     EXPECT_FALSE((*writer)->commit(*sent).has_value());
     EXPECT_EQ(rows(), "0|0");
@@ -188,8 +194,8 @@ TEST_F(ExactnessTest, TakeOverEndsOlderSessions) {
     EXPECT_EQ(rows(), "100|100");
 }
 
-// A session that cannot be found by its name (its row check has passed, its COMMIT is on the way) is waited for: its
-// slice is in the ledger that take_over returns, or it never comes.
+// A session that cannot be found by its name (its row check has passed, its COMMIT is on the way) is waited
+// for: its slice is in the ledger that take_over returns, or it never comes.
 TEST_F(ExactnessTest, TakeOverWaitsForACommitOnItsWay) {
     auto first = process();
     const auto t = table("t");
@@ -227,9 +233,9 @@ TEST_F(ExactnessTest, StalePositionIsRefused) {
     auto second = process();
     EXPECT_EQ(ledger_.applied->token, "0/12");
     EXPECT_EQ(ledger_.epoch, 2U);
-    EXPECT_FALSE(append(sequence + 2, 1, "0/13").has_value());                // overtaken
-    EXPECT_FALSE(append(ledger_.sequence, 1, "0/13").has_value());            // overtaken, and knowing the number
-    EXPECT_FALSE(append(ledger_.sequence + 5, 2, "0/13").has_value());        // no such place
+    EXPECT_FALSE(append(sequence + 2, 1, "0/13").has_value());          // overtaken
+    EXPECT_FALSE(append(ledger_.sequence, 1, "0/13").has_value());      // overtaken, and knowing the number
+    EXPECT_FALSE(append(ledger_.sequence + 5, 2, "0/13").has_value());  // no such place
     ASSERT_OK(append(ledger_.sequence, 2, "0/14"));
     ASSERT_OK(c.query(progress_trim_sql(), {Param("task1"), Param(std::to_string(ledger_.sequence))}));
     EXPECT_EQ(target_.ask("SELECT count(*) FROM godwit.gw_progress"), "2");
@@ -238,7 +244,8 @@ TEST_F(ExactnessTest, StalePositionIsRefused) {
     EXPECT_EQ(ledger_.applied->token, "0/14");
 }
 
-// A transaction that has appended its position and not committed yet: the take-over waits, and goes on from it.
+// A transaction that has appended its position and not committed yet: the take-over waits, and goes on from
+// it.
 TEST_F(ExactnessTest, TakeOverSeesThePositionOnItsWay) {
     auto first = process();
     const std::uint64_t sequence = ledger_.sequence;
@@ -313,9 +320,10 @@ TEST_F(ExactnessTest, ResetKeepsGenerationsGrowing) {
     EXPECT_TRUE(second->created);  // it is still ours
     EXPECT_EQ(rows(), "100|100");
     ASSERT_OK(again->forget_task({"task1", "", ""}));
-    EXPECT_EQ(target_.ask("SELECT (SELECT count(*) FROM godwit.gw_task) + (SELECT count(*) FROM godwit.gw_table) + "
-                          "(SELECT count(*) FROM godwit.gw_slice) + (SELECT count(*) FROM godwit.gw_progress)"),
-              "0");
+    EXPECT_EQ(
+        target_.ask("SELECT (SELECT count(*) FROM godwit.gw_task) + (SELECT count(*) FROM godwit.gw_table) + "
+                    "(SELECT count(*) FROM godwit.gw_slice) + (SELECT count(*) FROM godwit.gw_progress)"),
+        "0");
 }
 
 // The timeline is believed only after something was applied under it.
@@ -330,7 +338,8 @@ TEST_F(ExactnessTest, TimelineIsBelievedWhenApplied) {
     EXPECT_EQ(second->source_timeline, 1U);
     auto third = take_over(c, "task1", traits);
     EXPECT_EQ(third->source_timeline, 1U);
-    ASSERT_OK(c.query(progress_append_sql(), progress_append_params("task1", third->sequence, third->epoch, {"0/1"})));
+    ASSERT_OK(c.query(progress_append_sql(),
+                      progress_append_params("task1", third->sequence, third->epoch, {"0/1"})));
     auto fourth = take_over(c, "task1", traits);
     EXPECT_EQ(fourth->source_timeline, 2U);
     EXPECT_EQ(fourth->source_system_id, "77");

@@ -1,5 +1,7 @@
 #include "target/pair.h"
 
+#include <algorithm>
+
 #include "codecs/pg/describe.h"
 #include "codecs/pg/relay.h"
 #include "targets/postgres/slice_writer.h"
@@ -17,6 +19,10 @@ bool PairTest::same_server_version() {
     return source_.connect().server_version() / 10000 == target_.connect().server_version() / 10000;
 }
 
+int PairTest::older_server_version() {
+    return std::min(source_.connect().server_version(), target_.connect().server_version());
+}
+
 std::unique_ptr<Target> PairTest::task(const std::string& id, const std::string& schema) {
     const std::string before = task_id_;
     task_id_ = id;
@@ -25,7 +31,8 @@ std::unique_ptr<Target> PairTest::task(const std::string& id, const std::string&
     return t;
 }
 
-std::unique_ptr<Target> PairTest::process(const std::string& schema, std::map<std::string, std::string> attributes) {
+std::unique_ptr<Target> PairTest::process(const std::string& schema,
+                                          std::map<std::string, std::string> attributes) {
     EndpointConfig e = target_.endpoint();
     e.attributes = std::move(attributes);
     if (log_ == nullptr) log_ = std::make_unique<Log>("/dev/null");
@@ -48,25 +55,28 @@ TableSchema PairTest::table(const std::string& name, const std::string& schema) 
     return one[0];
 }
 
-Result<std::uint64_t> PairTest::fill(SliceWriter& writer, const TableSchema& table, const PreparedTable& prepared,
-                                     const std::string& where) {
+Result<std::uint64_t> PairTest::fill(SliceWriter& writer, const TableSchema& table,
+                                     const PreparedTable& prepared, const std::string& where) {
     auto c = source_.connect();
     std::string columns = postgres::written_columns(table);
     columns = columns.substr(2, columns.size() - 3);
-    const std::string sql = "COPY (SELECT " + columns + " FROM " + pg::quote_name(table.name.schema, table.name.table) +
-                            " " + where + ") TO STDOUT" + postgres::copy_out_options(prepared.format);
+    const std::string sql = "COPY (SELECT " + columns + " FROM " +
+                            pg::quote_name(table.name.schema, table.name.table) + " " + where +
+                            ") TO STDOUT" + postgres::copy_out_options(prepared.format);
     return c.copy_out(sql, {}, [&](Bytes b) { return writer.write(b); });
 }
 
-Result<std::uint64_t> PairTest::copy(SliceWriter& writer, const TableSchema& table, const PreparedTable& prepared,
-                                     std::uint32_t slice, const std::string& where) {
+Result<std::uint64_t> PairTest::copy(SliceWriter& writer, const TableSchema& table,
+                                     const PreparedTable& prepared, std::uint32_t slice,
+                                     const std::string& where) {
     if (!GW_TRY(writer.begin(table, prepared, slice))) return 0;
     const auto rows = GW_TRY(fill(writer, table, prepared, where));
     GW_CHECK(writer.commit(rows));
     return rows;
 }
 
-std::vector<std::uint32_t> PairTest::slices(Target& target, const TableSchema& table, std::uint64_t generation) {
+std::vector<std::uint32_t> PairTest::slices(Target& target, const TableSchema& table,
+                                            std::uint64_t generation) {
     auto done = target.slices_done(table, generation);
     if (!done) throw std::runtime_error(done.error().text());
     std::vector<std::uint32_t> out;
@@ -74,7 +84,8 @@ std::vector<std::uint32_t> PairTest::slices(Target& target, const TableSchema& t
     return out;
 }
 
-Result<PreparedTable> PairTest::load(Target& target, const TableSchema& table, PrepMode mode, TablePhase phase) {
+Result<PreparedTable> PairTest::load(Target& target, const TableSchema& table, PrepMode mode,
+                                     TablePhase phase) {
     auto prepared = GW_TRY(target.prepare(table, mode, kBoth, {"mark"}));
     auto writer = GW_TRY(target.open_writer());
     const auto rows = GW_TRY(copy(*writer, table, prepared, 0));

@@ -14,13 +14,15 @@ namespace godwit::test {
 class PairTest : public ServersTest {
 protected:
     // A target as a process of its own would open and take it over. Every call is a new epoch.
-    std::unique_ptr<Target> process(const std::string& schema = {}, std::map<std::string, std::string> attributes = {});
+    std::unique_ptr<Target> process(const std::string& schema = {},
+                                    std::map<std::string, std::string> attributes = {});
     // one more in the same test, with another task name
     std::unique_ptr<Target> task(const std::string& id, const std::string& schema = {});
     TableSchema table(const std::string& name, const std::string& schema = "public");
     ServerTraits source_traits();
     // major versions; otherwise more goes as text
     bool same_server_version();
+    int older_server_version();
     // Copies the whole source table as slice `slice` and commits. Rows copied.
     Result<std::uint64_t> copy(SliceWriter& writer, const TableSchema& table, const PreparedTable& prepared,
                                std::uint32_t slice, const std::string& where = {});
@@ -28,9 +30,11 @@ protected:
     Result<std::uint64_t> fill(SliceWriter& writer, const TableSchema& table, const PreparedTable& prepared,
                                const std::string& where = {});
     // numbers of the slices that are in
-    static std::vector<std::uint32_t> slices(Target& target, const TableSchema& table, std::uint64_t generation);
+    static std::vector<std::uint32_t> slices(Target& target, const TableSchema& table,
+                                             std::uint64_t generation);
     // prepare, one slice, finish
-    Result<PreparedTable> load(Target& target, const TableSchema& table, PrepMode mode = PrepMode::drop_and_create,
+    Result<PreparedTable> load(Target& target, const TableSchema& table,
+                               PrepMode mode = PrepMode::drop_and_create,
                                TablePhase phase = TablePhase::joined);
 
     static inline const std::vector<std::string> kBoth{"pg.binary", "pg.csv"};

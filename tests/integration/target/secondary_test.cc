@@ -1,5 +1,6 @@
-// Goal: with CreateSecondaryIndexes the target's schema becomes the source's, twice over without harm; what cannot be
-// made is named and stops nothing. With SyncSequences the next value is the one that the source would give.
+// Goal: with CreateSecondaryIndexes the target's schema becomes the source's, twice over without harm; what
+// cannot be made is named and stops nothing. With SyncSequences the next value is the one that the source
+// would give.
 
 #include <gmock/gmock.h>
 
@@ -8,21 +9,25 @@
 namespace godwit::postgres {
 namespace {
 
+using test::PairTest;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using test::PairTest;
 
 class SecondaryTest : public PairTest {
 protected:
     static inline const std::map<std::string, std::string> kOn{{"createsecondaryindexes", "true"}};
     static std::string everything(const test::Database& d, const std::string& schema) {
-        return d.ask("SELECT regexp_replace(pg_get_indexdef(indexrelid), ' ON [^ ]+ ', ' ON t ') FROM pg_index WHERE indrelid = '" +
-                     schema + ".t'::regclass ORDER BY 1") +
+        return d.ask(
+                   "SELECT regexp_replace(pg_get_indexdef(indexrelid), ' ON [^ ]+ ', ' ON t ') FROM pg_index "
+                   "WHERE indrelid = '" +
+                   schema + ".t'::regclass ORDER BY 1") +
                "\n" +
-               d.ask("SELECT conname, contype, regexp_replace(pg_get_constraintdef(oid), 'REFERENCES [^(]+', 'REFERENCES o') FROM "
-                     "pg_constraint WHERE contype <> 'n' AND conrelid = '" +
-                     schema + ".t'::regclass ORDER BY 1") +
+               d.ask(
+                   "SELECT conname, contype, regexp_replace(pg_get_constraintdef(oid), 'REFERENCES [^(]+', "
+                   "'REFERENCES o') FROM "
+                   "pg_constraint WHERE contype <> 'n' AND conrelid = '" +
+                   schema + ".t'::regclass ORDER BY 1") +
                "\n" +
                d.ask("SELECT attname, attidentity, attnotnull FROM pg_attribute WHERE attrelid = '" + schema +
                      ".t'::regclass AND attnum > 0 ORDER BY attnum");
@@ -52,9 +57,11 @@ TEST_F(SecondaryTest, MakesTheSchemaWhole) {
         EXPECT_THAT(*p->sync_sequences(tables), IsEmpty());
         target_.run("SET search_path = " + where + "; INSERT INTO t (u, o) VALUES (3, 1)");
         EXPECT_EQ(target_.ask("SELECT id, i, n, c, txt FROM " + where + ".t WHERE u = 3"), "3|52|110|3|it's");
-        EXPECT_EQ(target_.ask("SELECT confrelid::regclass FROM pg_constraint WHERE conname = 'to_o' AND conrelid = '" + where +
-                              ".t'::regclass"),
-                  schema.empty() ? "o" : "other.o");
+        EXPECT_EQ(
+            target_.ask(
+                "SELECT confrelid::regclass FROM pg_constraint WHERE conname = 'to_o' AND conrelid = '" +
+                where + ".t'::regclass"),
+            schema.empty() ? "o" : "other.o");
     }
 }
 
@@ -68,7 +75,8 @@ TEST_F(SecondaryTest, NamesWhatCouldNotBeMade) {
     ASSERT_OK(load(*p, tables[0]));
     auto warnings = p->create_secondary(tables);
     ASSERT_OK(warnings);
-    EXPECT_THAT(*warnings, ElementsAre(HasSubstr("default of column c"), HasSubstr("foreign key to_o"), HasSubstr("index fi")));
+    EXPECT_THAT(*warnings, ElementsAre(HasSubstr("default of column c"), HasSubstr("foreign key to_o"),
+                                       HasSubstr("index fi")));
     EXPECT_EQ(target_.ask("SELECT count(*) FROM pg_indexes WHERE indexname = 'good'"), "1");
     // off unless asked for
     auto off = process();
@@ -84,7 +92,8 @@ TEST_F(SecondaryTest, SequencesBeyondTheRows) {
     for (const auto& t : tables) ASSERT_OK(load(*p, t));
     EXPECT_THAT(*p->create_secondary(tables), IsEmpty());
     EXPECT_THAT(*p->sync_sequences(tables), IsEmpty());
-    EXPECT_EQ(target_.ask("SELECT nextval('t_id_seq'), nextval('t_i_seq'), nextval('fresh_id_seq')"), "501|11|1");
+    EXPECT_EQ(target_.ask("SELECT nextval('t_id_seq'), nextval('t_i_seq'), nextval('fresh_id_seq')"),
+              "501|11|1");
     // without the right to read them: from the rows
     for (auto& s : tables[0].extras.sequences) s.readable = false;
     EXPECT_THAT(*p->sync_sequences(tables), IsEmpty());

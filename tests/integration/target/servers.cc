@@ -38,8 +38,10 @@ pg::Connection Database::connect(const std::string& as, bool plain) const {
     o.user = as.empty() ? user() : as;
     o.password = password();
     o.application_name = "test";
-    if (!plain) o.settings = pg::source_session_settings();
-    else o.settings = {"extra_float_digits=3", "DateStyle=ISO", "TimeZone=UTC"};
+    if (!plain)
+        o.settings = pg::source_session_settings();
+    else
+        o.settings = {"extra_float_digits=3", "DateStyle=ISO", "TimeZone=UTC"};
     auto c = pg::Connection::open(o);
     if (!c) throw std::runtime_error(c.error().text());
     return std::move(*c);
@@ -80,7 +82,8 @@ void Database::run(const std::string& sql) const {
 
 void ServersTest::SetUp() {
     static std::atomic<int> number{0};
-    const std::string s = server_address("GODWIT_TEST_PG_SOURCE"), t = server_address("GODWIT_TEST_PG_TARGET");
+    const std::string s = server_address("GODWIT_TEST_PG_SOURCE"),
+                      t = server_address("GODWIT_TEST_PG_TARGET");
     if (s.empty() || t.empty()) {
         const char* require = std::getenv("GODWIT_TEST_REQUIRE_SERVERS");
         if (require != nullptr && std::string(require) == "1")

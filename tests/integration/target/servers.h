@@ -49,13 +49,13 @@ std::string error_text(const R& result) {
 
 }  // namespace godwit::test
 
-#define ASSERT_OK(expr)                                          \
-    do {                                                         \
-        const auto& gw_ok = (expr);                              \
-        ASSERT_TRUE(gw_ok.has_value()) << gw_ok.error().text();  \
+#define ASSERT_OK(expr)                                         \
+    do {                                                        \
+        const auto& gw_ok = (expr);                             \
+        ASSERT_TRUE(gw_ok.has_value()) << gw_ok.error().text(); \
     } while (false)
-#define EXPECT_OK(expr)                                          \
-    do {                                                         \
-        const auto& gw_ok = (expr);                              \
-        EXPECT_TRUE(gw_ok.has_value()) << gw_ok.error().text();  \
+#define EXPECT_OK(expr)                                         \
+    do {                                                        \
+        const auto& gw_ok = (expr);                             \
+        EXPECT_TRUE(gw_ok.has_value()) << gw_ok.error().text(); \
     } while (false)
