@@ -50,6 +50,7 @@ std::filesystem::path file_path(const std::filesystem::path& folder, std::uint64
 struct ChangeLog::Staging {
     ByteBuffer data;
     std::size_t before = 0;  // size when the last record ended
+    std::size_t ended = 0;   // behind the last record that ends a transaction
     std::vector<std::uint32_t> relations;
     bool mid_transaction = false;
 };
@@ -169,6 +170,7 @@ Result<> ChangeLog::recorded(std::uint32_t stream) {
             if (reader.next(r)) staged_position_.token = std::string(r.position);
             staged_end_ = true;
             if (kind == RecordKind::commit) open_transaction_ = false;
+            staging.ended = staging.data.size();
         }
     }
     staging.before = staging.data.size();
@@ -214,16 +216,32 @@ Result<> ChangeLog::seal(Staging& staging, std::vector<std::shared_ptr<Chunk>>& 
 Result<> ChangeLog::idle() {
     if (staging_->data.empty()) return {};
     std::vector<std::shared_ptr<Chunk>> sealed;
+    // A durable mark stands behind a whole transaction only, or a spool that is read back would end inside
+    // one.
+    Staging rest;
+    if (open_transaction_ && staged_end_ && wants_sync()) {
+        rest.data.append(staging_->data.view().subspan(staging_->ended));
+        rest.relations = staging_->relations;
+        staging_->data.resize_down(staging_->ended);
+    }
     GW_CHECK(seal(*staging_, sealed));
-    staging_->mid_transaction = open_transaction_;
+    staging_->mid_transaction = open_transaction_ && rest.data.empty();
+    staging_->ended = 0;
     std::optional<Position> position;
     if (staged_end_) position = staged_position_;
     staged_end_ = false;
-    return append(std::move(sealed), position);
+    GW_CHECK(append(std::move(sealed), position, !staging_->mid_transaction));
+    if (rest.data.empty()) return {};
+    sealed.clear();
+    GW_CHECK(seal(rest, sealed));
+    staging_->mid_transaction = true;
+    return append(std::move(sealed), std::nullopt, false);
 }
 
-Result<> ChangeLog::append(std::vector<std::shared_ptr<Chunk>> chunks, std::optional<Position> position) {
+Result<> ChangeLog::append(std::vector<std::shared_ptr<Chunk>> chunks, std::optional<Position> position,
+                           bool whole) {
     const std::lock_guard lock(mutex_);
+    whole_ = whole;
     for (auto& chunk : chunks) chunks_.push_back(std::move(chunk));
     if (position) captured_ = *position;
     ready_.notify_all();
@@ -331,8 +349,7 @@ Result<ChangeLog::File*> ChangeLog::log_file() {
 // Everything in the log goes to disk and is fsynced now and then; only then does durable_ move.
 Result<> ChangeLog::sync_guard() {
     GW_CHECK(spill_log());
-    if (captured_ == durable_) return {};
-    if (unsynced_bytes_ < kSyncBytes && open_transaction_) return {};
+    if (captured_ == durable_ || !whole_) return {};
     File* file = GW_TRY(log_file());
     ByteBuffer position;
     put_string(position, captured_.token);
@@ -376,6 +393,11 @@ Result<> ChangeLog::set_guard(bool on) {
     durable_ = {};
     drop_released();
     return {};
+}
+
+bool ChangeLog::wants_sync() const {
+    const std::lock_guard lock(mutex_);
+    return guard_ && unsynced_bytes_ >= kSyncBytes;
 }
 
 bool ChangeLog::guarded() const {
@@ -438,7 +460,7 @@ Result<> ChangeLog::stream_commit(std::uint32_t stream, std::uint64_t order, std
     RecordWriter(tail.data).commit(order_end, position, commit_time_us);
     GW_CHECK(seal(tail, spliced));
     GW_FAILPOINT("stream.commit");
-    return append(std::move(spliced), Position{std::string(position)});
+    return append(std::move(spliced), Position{std::string(position)}, true);
 }
 
 void ChangeLog::stream_abort(std::uint32_t stream, std::uint32_t subxid) {
@@ -655,7 +677,8 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
         learn(payload.view());
         pending.push_back(std::move(chunk));
     };
-    bool broken = false;
+    bool broken = false, released = false;
+    std::uint64_t durable_file = 0, durable_end = 0;
     for (auto& [number, f] : found) {
         if (!f.guarded || broken) continue;
         if (!coverage) coverage = SpoolCoverage{f.from, f.from};
@@ -673,8 +696,11 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
                 ByteReader in(payload.view());
                 const auto it = found.find(in.le<std::uint64_t>());
                 if (it == found.end()) {
-                    broken = true;
-                    break;
+                    // Released, so its transaction is on the target, and all before it: the coverage begins
+                    // behind it.
+                    released = true;
+                    at += kFrameHead + payload.size();
+                    continue;
                 }
                 File& part = *it->second.file;
                 for (std::uint64_t p = kMagic.size(); p < part.size;) {
@@ -690,8 +716,16 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
             if (kind == Frame::durable) {
                 ByteReader in(payload.view());
                 coverage->to.token = get_string(in);
-                whole.insert(whole.end(), pending.begin(), pending.end());
+                if (released) {
+                    coverage->from = coverage->to;
+                    whole.clear();
+                } else {
+                    whole.insert(whole.end(), pending.begin(), pending.end());
+                }
                 pending.clear();
+                released = false;
+                durable_file = number;
+                durable_end = at + kFrameHead + payload.size();
             }
             at += kFrameHead + payload.size();
         }
@@ -702,7 +736,7 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
         used.insert(chunk->file);
     }
     for (auto& [number, f] : found) {
-        if (!used.contains(number)) {
+        if (!used.contains(number) && !(number == durable_file && !whole.empty())) {
             f.file->remove();
             continue;
         }
@@ -712,6 +746,18 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
         relations_.clear();
         return std::nullopt;
     }
+    // What follows goes on behind the last durable mark: the source may have forgotten all before it, so the
+    // guard stays on and the files stay until they are released.
+    if (auto it = files_.find(durable_file); it != files_.end()) {
+        File& last = *it->second;
+        if (::ftruncate(last.fd, static_cast<off_t>(durable_end)) != 0)
+            return io_error("cannot cut", last.path);
+        last.size = durable_end;
+        last.open = true;
+        log_file_ = durable_file;
+    }
+    guard_ = true;
+    durable_ = coverage->to;
     chunks_ = std::move(whole);
     relations_ = std::move(relations);
     on_disk_ = first_ + chunks_.size();

@@ -108,12 +108,14 @@ private:
     struct File;
 
     Result<> seal(Staging& staging, std::vector<std::shared_ptr<Chunk>>& to);
-    Result<> append(std::vector<std::shared_ptr<Chunk>> chunks, std::optional<Position> position);
+    // whole: no transaction is open behind the last chunk
+    Result<> append(std::vector<std::shared_ptr<Chunk>> chunks, std::optional<Position> position, bool whole);
     Result<> spill_log();
     Result<> spill(Chunk& chunk, File& file);
     Result<File*> log_file();
     Result<std::unique_ptr<File>> create_file(const Position& from, bool guarded);
     Result<> sync_guard();
+    [[nodiscard]] bool wants_sync() const;
     void drop_released();
 
     const ChangeLogOptions options_;
@@ -139,6 +141,7 @@ private:
     std::uint32_t next_relation_ = 1;
     std::map<std::uint32_t, std::shared_ptr<const Relation>> relations_;
     Position acknowledged_, captured_, durable_;
+    bool whole_ = true;  // the log ends behind a transaction
     bool guard_ = false;
     bool spool_failed_ = false;
     std::chrono::steady_clock::time_point spool_failed_at_;

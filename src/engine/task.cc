@@ -192,12 +192,13 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
                 book_.change(name, [](TableEntry& e) { e.state.phase = TablePhase::waiting; });
     } else if (!fresh) {
         const Position forgotten = GW_TRY(source_.resume_capture(tables));
-        if (unfinished) {
-            LoadRequest request;
-            request.capture = request.resume = request.only_resume = true;
-            auto resumed = GW_TRY(source_.begin_load(request, tables, stop));
-            if (resumed.resumed) initial_ = resumed;
-        }
+        LoadRequest request;
+        request.capture = request.resume = request.only_resume = true;
+        auto resumed = GW_TRY(source_.begin_load(request, tables, stop));
+        if (resumed.resumed && unfinished)
+            initial_ = resumed;
+        else if (resumed.resumed)
+            source_.end_load(resumed);  // killed just before it would have let go of its snapshot
         auto spooled = GW_TRY(log_->restore());
         const auto forgotten_order = GW_TRY(source_.order(forgotten));
         const auto applied_order = applied ? GW_TRY(source_.order(*applied)) : 0;

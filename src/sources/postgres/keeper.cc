@@ -317,6 +317,16 @@ std::optional<KeeperClient> KeeperClient::find(const std::filesystem::path& fold
     return client;
 }
 
+void KeeperClient::end_others(const std::filesystem::path& folder, const std::string& name) {
+    std::vector<std::string> names;
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, none))
+        if (entry.path().extension() == ".state" && entry.path().stem() != name)
+            names.push_back(entry.path().stem());
+    for (const auto& other : names)
+        if (auto keeper = find(folder, other)) keeper->end();
+}
+
 Result<> KeeperClient::call(const std::string& operation, const TableName& table) const {
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return fail(ErrorCode::resource_exhausted, "no socket for the keeper");
@@ -405,6 +415,9 @@ int keeper_main(int argc, char** argv) {
             }
             if (LockFile::holder(folder / "lock")) owned = now;
             if (now - owned > kOrphanMinutes || !std::filesystem::exists(folder)) break;
+            // another keeper has taken our place: nobody knows of this one
+            if (const auto mine = read_state(state_path(folder, name)); !mine || mine->process.pid != me.pid)
+                break;
         }
         if ((p.revents & POLLIN) == 0) continue;
         const int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
@@ -422,8 +435,10 @@ int keeper_main(int argc, char** argv) {
         }
         ::close(fd);
     }
-    ::unlink(socket_file.c_str());
-    ::unlink(state_path(folder, name).c_str());
+    if (const auto mine = read_state(state_path(folder, name)); mine && mine->process.pid == me.pid) {
+        ::unlink(socket_file.c_str());
+        ::unlink(state_path(folder, name).c_str());
+    }
     return code;
 }
 

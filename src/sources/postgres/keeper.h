@@ -42,6 +42,9 @@ public:
     // The keeper of an earlier process; nothing when it is gone or lost its snapshot.
     [[nodiscard]] static std::optional<KeeperClient> find(const std::filesystem::path& folder, const std::string& name);
 
+    // Ends what a killed process left: every keeper of the folder but the one named.
+    static void end_others(const std::filesystem::path& folder, const std::string& name);
+
     [[nodiscard]] const KeeperState& state() const { return state_; }
     // Locks the table (with its leaves) and verifies that the snapshot and the present agree about its shape.
     // failed_precondition: they do not; load it under a new snapshot.

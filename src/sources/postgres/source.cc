@@ -54,6 +54,7 @@ Result<pg::Connection*> PostgresSource::control() {
 
 Result<ServerTraits> PostgresSource::open(bool capture) {
     const std::lock_guard lock(control_mutex_);
+    KeeperClient::end_others(context_.task_folder, "keeper");  // of single tables: their loads begin anew
     pg::Connection* c = GW_TRY(control());
     traits_.family = "postgres";
     traits_.version = c->server_version();
@@ -265,8 +266,12 @@ Result<pg::Connection> PostgresSource::reader(const std::string& snapshot) {
     }
     if (!c) c = GW_TRY(session("load"));
     // one transaction per slice: locks on tables that are done are not kept
-    GW_CHECK(c->run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT " +
-                    pg::quote_literal(snapshot)));
+    auto begun = c->run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT " +
+                        pg::quote_literal(snapshot));
+    // its holder died: no table's own fault, a new start finds another way
+    if (!begun && begun.error().sqlstate.starts_with("22"))
+        return fail(ErrorCode::unavailable, "the keeper of the load's snapshot is gone", Retry::from_checkpoint);
+    GW_CHECK(std::move(begun));
     return std::move(*c);
 }
 
