@@ -271,14 +271,16 @@ int run_task_process(int argc, char** argv) {
     }
     if (target_kind == nullptr || target_kind->target == nullptr)
         return fail_start({ErrorCode::unsupported, Retry::never, "no target of engine " + spec->target.engine_name, {}, {}});
+    const auto settings = mapping::read_settings(spec->settings);
+    if (!settings) return fail_start(settings.error());
+    if (settings->recovery_table) spec->target.attributes["taskrecoverytableenabled"] = "true";
     auto target = target_kind->target(spec->target, context);
     if (!target) return fail_start(target.error());
-    if (auto settings = mapping::read_settings(spec->settings))
-        for (int i = 0; i <= static_cast<int>(Component::rest_server); ++i) {
-            const auto component = static_cast<Component>(i);
-            if (const auto it = settings->log_levels.find(std::string(name(component))); it != settings->log_levels.end())
-                log.set_level(component, it->second);
-        }
+    for (int i = 0; i <= static_cast<int>(Component::rest_server); ++i) {
+        const auto component = static_cast<Component>(i);
+        if (const auto it = settings->log_levels.find(std::string(name(component))); it != settings->log_levels.end())
+            log.set_level(component, it->second);
+    }
 
     std::stop_source stop;
     const Reporter reporter(progress, folder / "status.json");

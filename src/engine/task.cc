@@ -160,6 +160,7 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         });
         GW_CHECK(load_initial(stop));
         if (initial_) source_.end_load(*initial_);
+        while (auto name = next_reload()) GW_CHECK(reload_table(*name, stop));
         if (!book_.in_phase(TablePhase::suspended).empty() && book_.count(TablePhase::joined) == 0 && book_.size() != 0)
             return fail(ErrorCode::failed_precondition, "no table could be loaded; see the tables' errors");
         progress_.update([&](TaskReport& r) { r.full_load_finish_us = progress_.now_us(); });
@@ -302,8 +303,13 @@ void Task::show_tables() {
 
 void Task::choose_stream_format() {
     bool binary = true;
-    for (const auto& e : book_.all())
-        if (e.state.phase != TablePhase::suspended && e.prepared.format != "pg.binary") binary = false;
+    for (const auto& e : book_.all()) {
+        if (e.state.phase == TablePhase::suspended) continue;
+        std::string format = e.prepared.format;
+        if (format.empty())
+            if (auto found = target_.prepared(e.schema, e.state, source_.load_formats(e.schema))) format = found->format;
+        if (format != "pg.binary") binary = false;
+    }
     source_.set_stream_format(binary ? "pg.binary" : "pg.text");
 }
 
@@ -501,6 +507,14 @@ void Task::load_in_background(std::stop_token stop) {
             return;
         }
     }
+}
+
+std::optional<TableName> Task::next_reload() {
+    const std::lock_guard lock(mutex_);
+    if (reloads_.empty()) return {};
+    TableName name = reloads_.front();
+    reloads_.pop_front();
+    return name;
 }
 
 Result<> Task::reload(const std::vector<TableName>& tables) {

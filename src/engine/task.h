@@ -55,6 +55,7 @@ private:
     Result<std::string> run_steps(std::stop_token stop);  // stop reason
     Result<> load_initial(std::stop_token stop);
     Result<> load_tables(const LoadContext& context, std::vector<TableName> names, std::stop_token stop);
+    std::optional<TableName> next_reload();
     Result<> reload_table(const TableName& name, std::stop_token stop);
     Result<> prepare_table(const TableName& name, const SnapshotMark& mark);
     void start_stream(const Position& from);

@@ -22,7 +22,7 @@ constexpr std::uint32_t kRunRows = 500;           // measured: more is slower, f
 constexpr std::size_t kRunBytes = 1U << 20;       // of parameters; wide rows make shorter runs
 constexpr std::size_t kOpenKeysMax = 4096;        // per table, before its runs are sent
 constexpr std::size_t kCarefulRecords = 256;      // records under one savepoint in careful mode
-constexpr std::size_t kStatementsMax = 2000;      // prepared per session; beyond, the oldest are dropped
+constexpr std::size_t kStatementsMax = 2000;      // prepared per session; beyond, all are made anew
 constexpr std::uint32_t kTextOid = 25;
 
 std::uint64_t hash_bytes(std::uint64_t seed, Bytes bytes) noexcept {
@@ -196,6 +196,7 @@ private:
     Result<> read_target(Plan& plan, const TableSchema& source_table);
     Result<pg::Rows> ask(const std::string& sql);
     void forget_runs();
+    void forget_statements();
     Table& table_of(const Plan& plan) {
         Table& t = tables_[plan.target];
         if (t.source.table.empty()) t.source = plan.relation.name;
@@ -218,6 +219,8 @@ private:
     ByteBuffer window_;  // careful mode: records under the next savepoint
     std::size_t window_records_ = 0;
     std::uint64_t statement_number_ = 0;
+    std::size_t prepared_ = 0;   // on the server
+    bool deallocate_ = false;    // before the next one is prepared
     std::size_t buffered_ = 0;
     Mode mode_ = Mode::fast;
     bool in_transaction_ = false;
@@ -243,8 +246,22 @@ Result<> PgApplier::pump(bool wait_for_write) {
     }
 }
 
+// After an error nobody knows which statements the server has: those parsed behind it were never made.
+void PgApplier::forget_statements() {
+    for (auto& [id, plan] : plans_)
+        for (auto& [signature, s] : plan->statements) s->prepared = false;
+    prepared_ = 0;
+    deallocate_ = true;
+}
+
 Result<> PgApplier::ensure_prepared(Statement& s, const Plan* plan) {
     if (s.prepared) return {};
+    if (prepared_ >= kStatementsMax) forget_statements();
+    if (deallocate_) {
+        deallocate_ = false;
+        GW_CHECK(send_text("DEALLOCATE ALL"));
+    }
+    ++prepared_;
     std::vector<Oid> types;
     if (s.form == Form::single)
         for (const auto& p : s.parameters) types.push_back(p.oid);
@@ -416,6 +433,7 @@ Result<> PgApplier::define(const Relation& relation, const TableSchema& source_t
     // what the older version of this relation left open goes first
     if (in_transaction_) GW_CHECK(mode_ == Mode::careful ? run_window() : send_all());
     GW_CHECK(read_target(*plan, source_table));
+    table_of(*plan).suspended = false;  // only tables that are in step are defined
     plans_[relation.id] = std::move(plan);
     return {};
 }
@@ -677,13 +695,7 @@ Result<> PgApplier::change_schema(const SchemaChange& change) {
         if (!done) return std::unexpected(std::move(done).error().with("table " + target.text()));
     }
     for (const auto& sql : ledger_change_sql(x_.task, change)) GW_TRY(ask(sql));
-    for (auto& [id, plan] : plans_)
-        if (plan->target == target) {
-            // cached plans of the old shape
-            for (auto& [signature, s] : plan->statements)
-                s->prepared = false, s->name = fmt::format("gw{}", ++statement_number_);
-            plan->last = {};
-        }
+    forget_statements();  // cached plans of the old shape
     return open_transaction();
 }
 
@@ -919,11 +931,7 @@ void PgApplier::abort() {
         if (send_text("ROLLBACK")) [[maybe_unused]]
             auto ignored = drain();
     }
-    for (auto& [id, plan] : plans_) {
-        // a statement whose Parse was behind an error was never prepared
-        for (auto& [signature, s] : plan->statements) s->prepared = false, s->name = fmt::format("gw{}", ++statement_number_);
-        plan->last = {};
-    }
+    forget_statements();
     in_transaction_ = false;
     began_ = false;
 }
@@ -935,13 +943,6 @@ Result<> PgApplier::run_window() {
     GW_CHECK(open_transaction());
     std::map<TableName, ApplyCounts> before;
     for (auto& [name, table] : tables_) before[name] = table.counts;
-    const auto statements_forget = [&] {
-        for (auto& [id, plan] : plans_) {
-            for (auto& [signature, s] : plan->statements)
-                s->prepared = false, s->name = fmt::format("gw{}", ++statement_number_);
-            plan->last = {};
-        }
-    };
     // first as in fast mode, under one savepoint
     GW_CHECK(send_text("SAVEPOINT gw_window"));
     Result<> whole;
@@ -970,7 +971,7 @@ Result<> PgApplier::run_window() {
     }
     dirty_.clear();
     buffered_ = 0;
-    statements_forget();
+    forget_statements();
     // then one by one, in the order of the log
     RecordReader reader(window_.view());
     Record record;
@@ -1011,9 +1012,7 @@ Result<> PgApplier::apply_single(const Record& record) {
     const Error why = outcome.error();
     GW_CHECK(send_text("ROLLBACK TO SAVEPOINT gw_row"));
     GW_CHECK(drain());
-    for (auto& [signature, s] : plan.statements)
-        s->prepared = false, s->name = fmt::format("gw{}", ++statement_number_);
-    plan.last = {};
+    forget_statements();
     ConflictAction action = x_.policy.data_error;
     if (why.sqlstate.empty())  // a row count
         action = record.kind == RecordKind::update ? x_.policy.update_missing : x_.policy.delete_missing;
