@@ -928,8 +928,11 @@ void PgApplier::abort() {
     window_records_ = 0;
     conflicts_.clear();
     if (began_ && c_.healthy()) {
-        if (send_text("ROLLBACK")) [[maybe_unused]]
-            auto ignored = drain();
+        if (!in_pipeline_) {  // a statement of a changed shape failed
+            [[maybe_unused]] auto ignored = c_.query("ROLLBACK");
+        } else if (send_text("ROLLBACK")) {
+            [[maybe_unused]] auto ignored = drain();
+        }
     }
     forget_statements();
     in_transaction_ = false;

@@ -59,7 +59,12 @@ std::vector<std::string> ledger_change_sql(const std::string& task, const Schema
                     pg::quote_literal(c.table.schema), pg::quote_literal(c.table.table));
     if (c.kind == SchemaChange::Kind::rename_table) {
         const std::string to = pg::quote_literal(c.new_name);
-        return {fmt::format("UPDATE godwit.gw_table SET source_table = {}, target_table = {}", to, to) + where,
+        // a table that had this name before has left its rows
+        const std::string stale =
+            fmt::format(" WHERE task = {} AND source_schema = {} AND source_table = {}", pg::quote_literal(task),
+                        pg::quote_literal(c.table.schema), to);
+        return {"DELETE FROM godwit.gw_slice" + stale, "DELETE FROM godwit.gw_table" + stale,
+                fmt::format("UPDATE godwit.gw_table SET source_table = {}, target_table = {}", to, to) + where,
                 "UPDATE godwit.gw_slice SET source_table = " + to + where};
     }
     // The row stays: a table of that name that comes later goes on with the next generation.
