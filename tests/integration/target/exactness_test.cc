@@ -345,5 +345,41 @@ TEST_F(ExactnessTest, TimelineIsBelievedWhenApplied) {
     EXPECT_EQ(fourth->source_system_id, "77");
 }
 
+// The statements that the applier sends: each runs as it is, and each is refused for a stale epoch or
+// generation.
+TEST_F(ExactnessTest, StatementsOfTheApplier) {
+    auto p = process();
+    const auto t = table("t");
+    auto prepared = load(*p, t, PrepMode::drop_and_create, TablePhase::loaded);
+    ASSERT_OK(prepared);
+    auto c = target_.connect();
+    for (int again = 0; again < 2; ++again) ASSERT_OK(create_control_tables(c, "Control", true));
+    const auto save = [&](std::uint64_t epoch, std::uint64_t generation) {
+        TableState state{t.name, TablePhase::joined, generation, {}, {"0/99"}, "", 100};
+        return c.query(table_state_sql(), table_state_params("task1", epoch, state)).has_value();
+    };
+    EXPECT_TRUE(save(1, prepared->generation));
+    EXPECT_FALSE(save(0, prepared->generation));
+    EXPECT_FALSE(save(1, prepared->generation + 1));
+    EXPECT_EQ(target_.ask("SELECT phase, applied FROM godwit.gw_table"), "joined|0/99");
+    // a table that was never loaded gets its row here
+    TableState fresh{{"public", "other"}, TablePhase::joined, 0, {}, {}, "", 0};
+    EXPECT_OK(c.query(table_state_sql(), table_state_params("task1", 1, fresh)));
+    const auto suspend = [&](const std::string& name, const std::string& epoch) {
+        return c.query(suspend_sql(), {Param("task1"), Param(name), Param(epoch), Param("why")}).has_value();
+    };
+    EXPECT_FALSE(suspend("public.t", "2"));
+    EXPECT_FALSE(suspend("public.unknown", "1"));
+    EXPECT_TRUE(suspend("public.t", "1"));
+    for (const char* position : {"0/1", "0/2"})
+        EXPECT_OK(c.query(txn_state_sql("Control"), {Param("server"), Param("task1"), Param(position)}));
+    EXPECT_EQ(target_.ask(R"(SELECT "CHECKPOINT" FROM "Control".awsdms_txn_state)"), "0/2");
+    EXPECT_OK(c.query(exception_sql("Control"),
+                      {Param("task1"), Param("public"), Param("t"), Param("INSERT INTO t"), Param("why")}));
+    EXPECT_EQ(
+        target_.ask(R"(SELECT "TABLE_OWNER", "TABLE_NAME", "ERROR" FROM "Control".awsdms_apply_exceptions)"),
+        "public|t|why");
+}
+
 }  // namespace
 }  // namespace godwit::postgres
