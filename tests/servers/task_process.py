@@ -312,4 +312,7 @@ class TaskProcess:
                 and all(p in ("joined", "suspended") for p in self.phases().values())
             )
 
-        self.wait_for(there, timeout_s, f"caught up to {end:X}")
+        try:
+            self.wait_for(there, timeout_s, f"caught up to {end:X}")
+        except AssertionError as e:
+            raise AssertionError(f"{self.phases()} {e}") from None

@@ -220,6 +220,11 @@ Result<> LogStream::Session::start(Lsn from) {
         }
         // the log was removed, or the slot invalidated since it was looked at
         if (e.sqlstate == "58P01") e.code = ErrorCode::data_loss, e.retry = Retry::never;
+        if (e.sqlstate == "42704")
+            return fail(ErrorCode::data_loss,
+                        fmt::format("replication slot \"{}\" is gone from the source (dropped by someone); the changes "
+                                    "since are lost to this task: reload it",
+                                    options_.slot));
         if (e.sqlstate == "55000" && connection_.healthy())
             GW_CHECK(require_slot(connection_, options_.slot));
         return std::unexpected(std::move(e));

@@ -1,0 +1,322 @@
+"""What goes wrong around a task: servers, network, rights, disks. Each has its status, its reason and its message, and
+nothing is lost afterwards."""
+
+import itertools
+import time
+
+import pytest
+from live import Traffic, create, difference, exceptions
+from pg import PgServer
+from task_process import TaskProcess
+from tcp_proxy import TcpProxy
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def servers():
+    with PgServer(settings={"logical_decoding_work_mem": "64kB"}) as source, PgServer() as target:
+        yield source, target
+
+
+@pytest.fixture
+def shop(servers):
+    source, target = servers
+    name = f"f{next(NUMBERS)}"
+    create(source, name, 4000)
+    target.create_database(name)
+    yield source, target, name
+    for server in servers:
+        server.sql(
+            "select pg_terminate_backend(active_pid) from pg_replication_slots where database = %s and active", (name,)
+        )
+        time.sleep(0.1)
+        server.sql("select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = %s", (name,))
+        server.sql(f'drop database if exists "{name}" with (force)')
+
+
+def ready(task):
+    task.start("fresh")
+    task.wait_loaded()
+    task.wait_caught_up()
+
+
+def recoverable_end(task, timeout_s=30):
+    """The process gives up for now; the supervisor starts it again."""
+    assert task.wait_end(timeout_s) == 1, task.log_text()
+    report = task.report()
+    assert (report["state"], report["stop_reason"], report["recoverable"]) == ("failed", "RECOVERABLE_ERROR", True), (
+        report
+    )
+    assert report["last_error"]
+    return report
+
+
+def resume_until_equal(task, name, tries=20):
+    for _ in range(tries):
+        if not task.running():
+            task.start("resume")
+        try:
+            task.wait_state("running", 5)
+            break
+        except AssertionError:
+            assert task.report().get("recoverable"), task.log_text()
+            time.sleep(0.2)
+    prove_equal(task, name)
+
+
+def prove_equal(task, name):
+    task.wait_loaded()
+    task.wait_caught_up()
+    wrong = difference(task.source, name, task.target, name)
+    assert not wrong, f"{wrong}\n{task.log_text()}"
+    assert exceptions(task.target, name) == []
+    assert task.stop() == 0, task.log_text()
+
+
+def test_target_goes_down_and_comes_back(shop):
+    source, target, name = shop
+    with TaskProcess(source, target, name, name) as task:
+        ready(task)
+        with Traffic(source, name, seed=1) as traffic:
+            target.stop()
+            time.sleep(2)
+            if not task.running():
+                recoverable_end(task)
+            target.start()
+            traffic.stop()
+        resume_until_equal(task, name)
+
+
+def test_target_crashes_during_the_load(shop):
+    source, target, name = shop
+    with TaskProcess(source, target, name, name, source_attributes={"sliceblocks": 8}) as task:
+        with Traffic(source, name, seed=2) as traffic:
+            task.start("fresh", failpoint="slice.rows_sent=sleep:600@4")
+            task.wait_for(lambda: any(t.get("slices_done", 0) for t in task.report().get("tables", [])), 20)
+            target.kill()
+            if task.wait_end(15) is not None:
+                recoverable_end(task)
+            target.start()
+            traffic.stop()
+        resume_until_equal(task, name)
+
+
+def test_source_restarts(shop):
+    source, target, name = shop
+    with TaskProcess(source, target, name, name) as task:
+        ready(task)
+        with Traffic(source, name, seed=3) as traffic:
+            time.sleep(0.3)
+            source.restart()
+            time.sleep(1)
+            traffic.stop()
+        resume_until_equal(task, name)
+
+
+def test_source_restarts_during_the_load(shop):
+    """The keeper's snapshot is gone with the server: unfinished tables load anew."""
+    source, target, name = shop
+    with TaskProcess(source, target, name, name, source_attributes={"sliceblocks": 8}) as task:
+        with Traffic(source, name, seed=4) as traffic:
+            task.start("fresh", failpoint="slice.rows_sent=sleep:600@4")
+            task.wait_for(lambda: any(t.get("slices_done", 0) for t in task.report().get("tables", [])), 20)
+            source.restart()
+            task.wait_end(10)
+            traffic.stop()
+        resume_until_equal(task, name)
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_network_is_cut(shop, side):
+    source, target, name = shop
+    server = source if side == "source" else target
+    with (
+        TcpProxy(server.host, server.port) as proxy,
+        TaskProcess(source, target, name, name, **{f"{side}_address": proxy.address}) as task,
+    ):
+        ready(task)
+        with Traffic(source, name, seed=5) as traffic:
+            for _ in range(3):
+                time.sleep(0.3)
+                if not task.running():
+                    recoverable_end(task)
+                    task.start("resume")
+                    task.wait_state("running")
+                assert proxy.cut() > 0
+            traffic.stop()
+        task.wait_end(2)
+        resume_until_equal(task, name)
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_network_is_slow(shop, side):
+    source, target, name = shop
+    server = source if side == "source" else target
+    with (
+        TcpProxy(server.host, server.port) as proxy,
+        TaskProcess(source, target, name, name, **{f"{side}_address": proxy.address}) as task,
+    ):
+        proxy.bytes_per_s = 1 << 20
+        with Traffic(source, name, seed=6) as traffic:
+            task.start("fresh")
+            task.wait_loaded()
+            time.sleep(1)
+            traffic.stop()
+        assert task.running()
+        prove_equal(task, name)
+
+
+def test_a_locked_target_table_only_waits(shop):
+    source, target, name = shop
+    with TaskProcess(source, target, name, name) as task:
+        ready(task)
+        with Traffic(source, name, seed=7) as traffic:
+            with target.connect(name, autocommit=False) as blocker:
+                blocker.execute("lock table keyed in access exclusive mode")
+                time.sleep(3)
+                assert task.running() and task.report()["state"] == "running"
+            traffic.stop()
+        prove_equal(task, name)
+
+
+def failed_start(task, words, recoverable=False):
+    task.start("fresh")
+    assert task.wait_end(20) == 1, task.log_text()
+    report = task.report()
+    assert report["state"] == "failed"
+    assert report["stop_reason"] == ("RECOVERABLE_ERROR" if recoverable else "FATAL_ERROR"), report["last_error"]
+    for word in words:
+        assert word in report["last_error"], report["last_error"]
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_bad_password(side):
+    with PgServer() as plain, PgServer(password="correct-horse") as locked:
+        source, target = (locked, plain) if side == "source" else (plain, locked)
+        source.sql("create table t (id int primary key)")
+        with TaskProcess(source, target) as task:
+            task.spec[side]["password"] = "battery-staple"
+            failed_start(task, ["password authentication failed"])
+            everything = task.log_text(1000) + (task.folder / "status.json").read_text()
+            assert "battery-staple" not in everything
+
+
+def test_wal_level_replica():
+    with PgServer(settings={"wal_level": "replica"}) as source, PgServer() as target:
+        source.sql("create table t (id int primary key)")
+        with TaskProcess(source, target) as task:
+            failed_start(task, ["wal_level", "'replica'", "logical"])
+            source.settings["wal_level"] = "logical"
+            source.restart()
+            task.start("fresh")
+            task.wait_loaded()
+            assert task.stop() == 0
+
+
+def test_no_right_to_replicate(shop):
+    source, target, name = shop
+    source.sql("drop role if exists plain; create role plain login")
+    with TaskProcess(source, target, name, name) as task:
+        task.spec["source"]["user"] = "plain"
+        failed_start(task, ["plain", "may not replicate", "REPLICATION"])
+
+
+def test_no_right_to_read_a_table(shop):
+    """Table error, not task error: the others go on."""
+    source, target, name = shop
+    source.sql("drop role if exists reader; create role reader login replication")
+    source.sql(f'grant create on database "{name}" to reader', database=name)
+    source.sql(
+        "grant reader to postgres; alter table keyed owner to reader; alter table pair owner to reader", database=name
+    )
+    source.sql("alter table bag owner to reader; alter table journal owner to reader", database=name)
+    source.sql("create table secret (id int primary key); insert into secret values (1)", database=name)
+    source.sql("drop table parts, toasted", database=name)
+    with TaskProcess(source, target, name, name) as task:
+        task.spec["source"]["user"] = "reader"
+        task.start("fresh")
+        if task.wait_end(8) is None:
+            assert task.table("secret")["state"] == "Table error"
+            assert "secret" in task.table("secret")["detail"]
+            assert task.table("keyed")["state"] == "Table completed"
+        else:
+            # a publication is only for owners: the task says which table and what to do
+            report = task.report()
+            assert report["state"] == "failed" and not report["recoverable"]
+            assert "secret" in report["last_error"], report["last_error"]
+
+
+def test_slot_dropped_by_someone(shop):
+    source, target, name = shop
+    with TaskProcess(source, target, name, name) as task:
+        ready(task)
+        until = time.monotonic() + 10
+        while True:
+            source.sql("select pg_terminate_backend(active_pid) from pg_replication_slots where database = %s", (name,))
+            try:
+                source.sql(
+                    "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = %s", (name,)
+                )
+                break
+            except Exception:
+                assert time.monotonic() < until
+        assert task.wait_end(20) == 1, task.log_text()
+        report = task.report()
+        assert report["state"] == "failed"
+        if report["recoverable"]:  # the lost session was noticed before the lost slot: a new start tells
+            task.start("resume")
+            assert task.wait_end(10) == 1
+            report = task.report()
+        assert (report["state"], report["stop_reason"]) == ("failed", "FATAL_ERROR"), report["last_error"]
+        assert "slot" in report["last_error"] and "reload" in report["last_error"]
+        source.sql("update keyed set v = v + 1", database=name)
+        task.start("reload")
+        prove_equal(task, name)
+
+
+def test_full_spool_stops_reading_and_loses_nothing(shop):
+    """Changes of a loading table go to the spool; at its limit the source keeps its log instead."""
+    source, target, name = shop
+    with TaskProcess(
+        source, target, name, name, memory_mb=64, source_attributes={"spoolmb": 1, "slotguardmb": 8}
+    ) as task:
+        ready(task)
+        with target.connect(name, autocommit=False) as blocker:
+            blocker.execute("lock table journal in access exclusive mode")
+            for _ in range(12):
+                source.sql(
+                    "insert into journal select 1, g, repeat('s', 900) from generate_series(1, 8000) g", database=name
+                )
+            task.wait_for(lambda: "spool" in task.log_text(200) and "limit" in task.log_text(200), 30, "says so")
+            assert task.running()
+            spooled = sum(f.stat().st_size for f in (task.folder / "spool").iterdir())
+            # one file of 64 MB may be begun below the limit
+            assert spooled < 80 << 20
+        prove_equal(task, name)
+
+
+def test_slot_guard_bounds_the_log_of_the_source(shop):
+    source, target, name = shop
+    guard_mb = 32
+    with TaskProcess(source, target, name, name, source_attributes={"slotguardmb": guard_mb}) as task:
+        ready(task)
+        retained = (
+            "select pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint from pg_replication_slots "
+            f"where database = '{name}' and not temporary"
+        )
+        start = source.sql("select pg_current_wal_lsn()")[0][0]
+        with target.connect(name, autocommit=False) as blocker:
+            blocker.execute("lock table journal in access exclusive mode")
+            for _ in range(32):
+                source.sql(
+                    "insert into journal select 1, g, repeat('g', 900) from generate_series(1, 7000) g", database=name
+                )
+                time.sleep(0.15)
+            written = source.sql("select pg_wal_lsn_diff(pg_current_wal_lsn(), %s)::bigint", (start,))[0][0]
+            assert written > 6 * guard_mb << 20
+            allowed = (guard_mb + 2 * 16) << 20
+            task.wait_for(lambda: source.sql(retained)[0][0] < allowed, 20, "the source may forget")
+            task.kill()  # and what only the spool holds outlives a crash
+        task.start("resume")
+        prove_equal(task, name)

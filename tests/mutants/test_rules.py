@@ -1,0 +1,237 @@
+"""One scenario for each rule of exactness that the task as a whole obeys. Each passes as long as the rule is in force
+and fails without it: test_mutants.py proves the second half. The rules of the target alone have theirs in
+tests/integration/target."""
+
+import itertools
+import shutil
+import signal
+import threading
+import time
+
+import pytest
+from live import difference, exceptions
+from pg import PgServer
+from task_process import TaskProcess
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def servers():
+    with PgServer(settings={"autovacuum": "off"}) as source, PgServer() as target:
+        yield source, target
+
+
+@pytest.fixture
+def pair(servers):
+    source, target = servers
+    name = f"m{next(NUMBERS)}"
+    source.create_database(name)
+    target.create_database(name)
+    yield source, target, name
+    for server in servers:
+        server.sql(f'drop database if exists "{name}" with (force)')
+
+
+def finish(task, tables):
+    task.wait_loaded()
+    task.wait_caught_up()
+    wrong = difference(task.source, task.source_database, task.target, task.target_database, tables)
+    assert not wrong, f"{wrong}\n{task.log_text()}"
+    assert exceptions(task.target, task.target_database) == []
+    assert task.stop() == 0
+
+
+class Inserts:
+    """Single inserts into keyless tables, each a transaction: applied twice or never, the count tells."""
+
+    def __init__(self, server, database, tables):
+        self.server, self.database, self.tables = server, database, tables
+        self._end = threading.Event()
+        self.count = 0
+
+    def __enter__(self):
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def _run(self):
+        with self.server.connect(self.database) as c:
+            while not self._end.is_set():
+                self.count += 1
+                for t in self.tables:
+                    c.execute(f"insert into {t} values (%s)", (self.count,))
+                self._end.wait(0.003)
+
+    def stop(self):
+        self._end.set()
+        self._thread.join(20)
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def journals(source, name, *tables):
+    for t in tables:
+        source.sql(f"create table {t} (n bigint)", database=name)
+        source.sql(f"insert into {t} select -g from generate_series(1, 4000) g", database=name)
+
+
+def test_mark_contains(pair):
+    """What a reload's snapshot holds is not applied once more."""
+    source, target, name = pair
+    journals(source, name, "a")
+    with TaskProcess(source, target, name, name) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        task.wait_caught_up()
+        with source.connect(name, autocommit=False) as holder:
+            holder.execute("select pg_current_xact_id()")  # the reload's snapshot waits for this transaction
+            assert task.control("reload", tables=[{"schema": "public", "table": "a"}])["ok"]
+            waiting = "select count(*) from pg_replication_slots where temporary and slot_name like 'gwtmp%'"
+            task.wait_for(lambda: source.sql(waiting)[0][0] == 1, 20, "the snapshot waits")
+            # committed after the log was held for the table and before its snapshot
+            for n in range(50):
+                source.sql("insert into a values (%s)", (n,), name)
+            holder.commit()
+        task.wait_for(lambda: task.table("a").get("reloaded"), 20, "reloaded")
+        finish(task, ("a",))
+
+
+def test_join_after_common(pair):
+    """A restarted task reads its log from before the common position: no table joins until that is reached again."""
+    source, target, name = pair
+    journals(source, name, "a", "b")
+    with TaskProcess(source, target, name, name) as task:
+        task.start("fresh", failpoint="slice.rows_sent=sleep:1500@3;load.table_finished=kill@3")
+        task.wait_loaded()
+        task.wait_caught_up()
+        with Inserts(source, name, ("a", "b")):
+            assert task.control("reload", tables=[{"schema": "public", "table": "b"}])["ok"]
+            task.wait_for(lambda: task.phases().get("b") == "loading", 20, "b loads")
+            rows = target.sql("select count(*) from a", database=name)[0][0]
+            task.wait_for(lambda: target.sql("select count(*) from a", database=name)[0][0] > rows + 50, 20, "a moves")
+            assert task.wait_end(20) == -signal.SIGKILL, task.log_text()
+            assert task.phases() == {"a": "joined", "b": "loaded"}
+        task.start("resume")
+        finish(task, ("a", "b"))
+
+
+def test_join_position(pair):
+    """A table joins together with the common position, or a restart applies its changes twice."""
+    source, target, name = pair
+    journals(source, name, "a")
+    with TaskProcess(source, target, name, name) as task, Inserts(source, name, ("a",)) as inserts:
+        how = "fresh"
+        while task.phases() != {"a": "joined"}:
+            task.start(how, failpoint="slice.rows_sent=sleep:700@1;catchup.committed=kill@1")
+            assert task.wait_end(20) == -signal.SIGKILL, task.log_text()
+            how = "resume"
+        inserts.stop()
+        task.start("resume")
+        finish(task, ("a",))
+
+
+def guarded(task, source, target, name):
+    """Leaves a killed task whose source has forgotten what only the spool holds; the target lock is returned."""
+    task.start("fresh")
+    task.wait_loaded()
+    task.wait_caught_up()
+    blocker = target.connect(name, autocommit=False)
+    blocker.execute("lock table a in access exclusive mode")
+    before = source.sql("select confirmed_flush_lsn::text from pg_replication_slots where not temporary")[0][0]
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        source.sql("insert into a select g from generate_series(1, 20000) g", database=name)
+        time.sleep(0.2)
+        now = source.sql("select confirmed_flush_lsn > %s from pg_replication_slots where not temporary", (before,))
+        if now[0][0] and task.report().get("spool_bytes", 0) > 0:
+            break
+    else:
+        raise AssertionError(f"the guard never acknowledged\n{task.log_text()}")
+    task.kill()
+    return blocker
+
+
+def test_resume_coverage(pair):
+    """Data that only the spool held, and the spool is gone: the task fails and says so, it never skips."""
+    source, target, name = pair
+    journals(source, name, "a")
+    with TaskProcess(source, target, name, name, source_attributes={"slotguardmb": 2}) as task:
+        blocker = guarded(task, source, target, name)
+        shutil.rmtree(task.folder / "spool")
+        blocker.rollback()
+        blocker.close()
+        task.start("resume")
+        code = task.wait_end(15)
+        report = task.report()
+        assert code == 1, f"{report['state']}: {difference(source, name, target, name, ('a',))}"
+        assert (report["state"], report["stop_reason"]) == ("failed", "FATAL_ERROR")
+        assert "spool does not hold" in report["last_error"] and "reload-target" in report["last_error"]
+        task.start("reload")
+        finish(task, ("a",))
+
+
+def test_snapshot_table_lock(pair):
+    """VACUUM FULL between two slices moves the rows to where they were already looked for."""
+    source, target, name = pair
+    source.sql("create table moving (id int primary key, pad text)", database=name)
+    source.sql("insert into moving select g, repeat('m', 300) from generate_series(1, 4000) g", database=name)
+    source.sql("delete from moving where id <= 2000", database=name)
+    with TaskProcess(source, target, name, name, source_attributes={"sliceblocks": 16, "ddlwaitms": 400}) as task:
+        task.spec["workers_max"] = 1
+        task.start("fresh", failpoint="slice.rows_sent=sleep:1500@3")
+        task.wait_for(lambda: task.table("moving").get("slices_done", 0) >= 2, 20, "two slices")
+        source.sql("vacuum full moving", database=name)
+        assert task.table("moving")["state"] != "Table completed", "VACUUM FULL came too late to prove anything"
+        finish(task, ("moving",))
+
+
+def test_snapshot_shape_check(pair):
+    """A rewriting ALTER between the snapshot and the lock leaves nothing that the snapshot sees."""
+    source, target, name = pair
+    source.sql("create table rewritten (id int primary key, a int)", database=name)
+    source.sql("insert into rewritten select g, g from generate_series(1, 500) g", database=name)
+    with TaskProcess(source, target, name, name) as task:
+        task.start("fresh", failpoint="prepare.before_commit=sleep:2000@1")
+        task.wait_for(lambda: (task.folder / "keeper.state").exists(), 20, "the snapshot is held")
+        time.sleep(0.2)
+        source.sql("alter table rewritten alter a type int using a * 100", database=name)
+        source.sql("vacuum full rewritten", database=name)
+        assert not task.table("rewritten").get("slices_done"), "the change came too late to prove anything"
+        finish(task, ("rewritten",))
+
+
+def test_apply_key_once_per_statement(pair):
+    """UPDATE … FROM unnest applies only the first value of a key that comes twice."""
+    source, target, name = pair
+    source.sql("create table keyed (id int primary key, v int)", database=name)
+    source.sql("insert into keyed select g, 0 from generate_series(1, 50) g", database=name)
+    with TaskProcess(source, target, name, name) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        task.wait_caught_up()
+        with source.connect(name, autocommit=False) as c:
+            for v in range(1, 6):
+                c.execute("update keyed set v = %s where id <= 3", (v,))
+            c.commit()
+        finish(task, ("keyed",))
+        # the count of rows notices as well, but then the group is applied a second time, row by row
+        assert "row by row" not in task.log_text(500)
+
+
+def test_apply_row_count_check(pair):
+    """An UPDATE that finds no row is a conflict, and it is recorded."""
+    source, target, name = pair
+    source.sql("create table keyed (id int primary key, v int)", database=name)
+    source.sql("insert into keyed select g, 0 from generate_series(1, 50) g", database=name)
+    with TaskProcess(source, target, name, name) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        task.wait_caught_up()
+        target.sql("delete from keyed where id = 7", database=name)
+        source.sql("update keyed set v = 1 where id between 5 and 9", database=name)
+        task.wait_caught_up()
+        assert target.sql("select count(*) from keyed where v = 1", database=name) == [(4,)]
+        recorded = target.sql('select "TABLE_NAME" from awsdms_apply_exceptions', database=name)
+        assert recorded == [("keyed",)], task.log_text()
