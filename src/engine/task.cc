@@ -138,7 +138,12 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         entry.state.name = schema.name;
         for (const auto& known : ledger_.tables)
             if (known.name == schema.name) entry.state = known;
-        if (!loads && entry.state.phase != TablePhase::suspended) entry.state.phase = TablePhase::joined;
+        if (!loads && entry.state.phase != TablePhase::suspended) {
+            // its row of the ledger must be there before it can be suspended together with a change
+            if (entry.state.phase != TablePhase::joined)
+                GW_CHECK(target_.set_phase(schema.name, TablePhase::joined, ""));
+            entry.state.phase = TablePhase::joined;
+        }
         book_.put(std::move(entry));
     }
     show_tables();
