@@ -445,8 +445,13 @@ Result<Position> PostgresSource::resume_capture(const std::vector<TableSchema>& 
     GW_TRY(slot_record(false));
     GW_CHECK(publish(tables));
     pg::Connection* c = GW_TRY(control());
-    auto info = GW_TRY(require_slot(*c, slot_->name));
-    return to_position(info.confirmed_flush);
+    auto info = require_slot(*c, slot_->name);
+    if (!info && info.error().code == ErrorCode::not_found)
+        return fail(ErrorCode::data_loss, fmt::format("replication slot \"{}\" is gone from the source (dropped by "
+                                                      "someone); the changes since are lost to this task: reload it",
+                                                      slot_->name));
+    if (!info) return std::unexpected(std::move(info).error());
+    return to_position(info->confirmed_flush);
 }
 
 Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::stop_token stop) {
