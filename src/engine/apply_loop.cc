@@ -160,7 +160,7 @@ Result<> ApplyLoop::define(View& v) {
 
 // The log describes the table otherwise than we know it: the target follows, in this very transaction.
 Result<> ApplyLoop::reshape(TableEntry& entry, const Relation& relation) {
-    if (same_shape(entry.schema, relation)) return {};
+    if (same_shape(entry.schema, relation) && same_order(entry.schema, relation)) return {};
     auto now = p_.source.describe(entry.schema.name);
     if (!now && now.error().code != ErrorCode::not_found) return std::unexpected(now.error());
     const auto plan = plan_changes(entry.schema, relation, now ? &*now : nullptr);

@@ -37,9 +37,18 @@ bool same_shape(const TableSchema& known, const Relation& relation) {
     return true;
 }
 
+bool same_order(const TableSchema& known, const Relation& relation) {
+    return std::ranges::equal(written(known), written(known, relation), {}, &ColumnSchema::name, &RelationColumn::name);
+}
+
 ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, const TableSchema* now) {
     ReshapePlan plan;
-    if (same_shape(known, relation)) return plan;
+    if (same_shape(known, relation)) {
+        // Two columns of one type may have swapped their names. The catalogue has to confirm it: the columns of a
+        // partition may stand in another order than those of its root.
+        if (same_order(known, relation) || now == nullptr || !same_shape(*now, relation) || !same_order(*now, relation))
+            return plan;
+    }
     if (now == nullptr || !same_shape(*now, relation)) {
         plan.kind = ReshapePlan::Kind::reload;
         plan.reason = now == nullptr
@@ -74,6 +83,8 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
         plan.changes.push_back({SchemaChange::Kind::rename_column, known.name, renames[i].column, renames[i].old_name, aside});
         renames[i].old_name = aside;
     }
+    // those that stand aside come last: their new names are free by then
+    std::ranges::stable_partition(renames, [](const SchemaChange& c) { return !c.old_name.starts_with("gw_rename_"); });
     plan.changes.insert(plan.changes.end(), renames.begin(), renames.end());
     for (const auto& [number, c] : after) {
         const auto it = before.find(number);

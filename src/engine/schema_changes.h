@@ -2,6 +2,7 @@
 // What happened to a table's shape between what we know and what the log now says. Pure functions.
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/change.h"
@@ -24,6 +25,10 @@ struct ReshapePlan {
 
 // Same written columns with the same types?
 [[nodiscard]] bool same_shape(const TableSchema& known, const Relation& relation);
+// And its columns stand in the same order.
+[[nodiscard]] bool same_order(const TableSchema& known, const Relation& relation);
+// Reasons of suspension that end so are mended by a reload, also by a later process.
+inline constexpr std::string_view kLoadedAnew = "it is loaded anew";
 // `now`: the catalogue at this moment, maybe further on than the log; nullptr when the table is gone.
 [[nodiscard]] ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, const TableSchema* now);
 // "ADD COLUMN note", for logs

@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "base/failpoint.h"
+#include "engine/schema_changes.h"
 #include "mapping/tables.h"
 
 namespace godwit::engine {
@@ -138,6 +139,7 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         entry.state.name = schema.name;
         for (const auto& known : ledger_.tables)
             if (known.name == schema.name) entry.state = known;
+        entry.reload = entry.state.phase == TablePhase::suspended && entry.state.reason.ends_with(kLoadedAnew);
         if (!loads && entry.state.phase != TablePhase::suspended) {
             // its row of the ledger must be there before it can be suspended together with a change
             if (entry.state.phase != TablePhase::joined)

@@ -1,0 +1,181 @@
+"""DDL in the stream: what can follow from the log follows, what cannot is loaded anew, and the log says which."""
+
+import itertools
+import time
+
+import pytest
+from live import difference, exceptions
+from pg import PgServer
+from task_process import TaskProcess
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def servers():
+    with PgServer() as source, PgServer() as target:
+        yield source, target
+
+
+@pytest.fixture
+def task(servers):
+    """A running task with three small tables."""
+    source, target = servers
+    name = f"ddl{next(NUMBERS)}"
+    source.create_database(name)
+    target.create_database(name)
+    source.sql("create table a (id int primary key, v int, note text)", database=name)
+    source.sql("create table b (id int primary key, v int)", database=name)
+    source.sql("insert into a select g, g, 'n' from generate_series(1, 300) g", database=name)
+    source.sql("insert into b select g, g from generate_series(1, 300) g", database=name)
+    with TaskProcess(source, target, name, name) as t:
+        t.start("fresh")
+        t.wait_loaded()
+        t.wait_caught_up()
+        yield t
+    for server in servers:
+        server.sql(f'drop database if exists "{name}" with (force)')
+
+
+def do(task, *statements):
+    for s in statements:
+        task.source.sql(s, database=task.source_database)
+
+
+def prove_equal(task, *tables):
+    task.wait_loaded()
+    task.wait_caught_up()
+    name = task.source_database
+    wrong = difference(task.source, name, task.target, name, tables)
+    assert not wrong, f"{wrong}\n{task.log_text()}"
+    assert exceptions(task.target, name) == []
+    assert task.stop() == 0, task.log_text()
+
+
+def test_add_column(task):
+    do(
+        task,
+        "insert into a values (1001, 1, 'before')",
+        "alter table a add column extra int default 7",
+        "update a set v = v + 1 where id < 10",
+        "insert into a values (1002, 2, 'after', 9)",
+        "alter table a add column another text",
+        "insert into a values (1003, 3, 'after', null, 'x')",
+    )
+    prove_equal(task, "a", "b")
+    assert task.table("a")["reloaded"] is False or "loaded anew" in task.log_text(200)
+
+
+def test_drop_column(task):
+    do(task, "alter table a drop column note", "update a set v = -v", "insert into a values (1001, 1)")
+    prove_equal(task, "a", "b")
+
+
+def test_rename_column(task):
+    do(
+        task,
+        "alter table a rename note to remark",
+        "update a set remark = 'r' where id < 50",
+        "delete from a where id > 290",
+    )
+    prove_equal(task, "a", "b")
+    columns = "select attname from pg_attribute where attrelid = 'a'::regclass and attnum > 0 and not attisdropped"
+    assert {r[0] for r in task.target.sql(columns, database=task.target_database)} == {"id", "v", "remark"}
+
+
+def test_swapped_names(task):
+    do(
+        task,
+        "alter table a add column w int",
+        "update a set w = -id",
+        "begin; alter table a rename v to x; alter table a rename w to v; alter table a rename x to w; commit",
+        "update a set v = v - 1 where id <= 100",
+    )
+    task.wait_caught_up()
+    do(task, "insert into a (id, v, w) values (5000, 1, 2)")
+    query = "select id, v, w, note from a order by id"
+    task.wait_for(lambda: not task.table("a").get("state", "").startswith("Table is"), 20)
+    task.wait_loaded()
+    task.wait_caught_up()
+    assert task.source.sql(query, database=task.source_database) == task.target.sql(
+        query, database=task.target_database
+    )
+
+
+def test_type_change_reloads(task):
+    do(task, "alter table a alter v type bigint using v * 100", "update a set note = 'later' where id = 5")
+    task.wait_for(lambda: task.table("a").get("reloaded") and task.phases().get("a") == "joined", 30, "reloaded")
+    prove_equal(task, "a", "b")
+    assert "loaded anew" in task.log_text(200)
+
+
+def test_type_change_reloads_after_a_kill(task):
+    """The wish to reload outlives the process that had it."""
+    do(task, "alter table a alter v type bigint using v * 100", "update a set note = 'later' where id = 5")
+    task.wait_for(lambda: task.phases().get("a") in ("suspended", "loading", "waiting"), 20, "noticed")
+    task.kill()
+    task.start("resume")
+    task.wait_state("running")
+    task.wait_for(lambda: task.phases().get("a") == "joined", 20, "the table stays behind")
+    prove_equal(task, "a", "b")
+
+
+def test_truncate(task):
+    do(
+        task,
+        "insert into a values (1001, 1, 'x')",
+        "truncate a",
+        "insert into a values (1, 1, 'after')",
+        "truncate a, b",
+    )
+    do(task, "insert into b values (9, 9)")
+    prove_equal(task, "a", "b")
+    assert task.target.sql("select count(*) from a", database=task.target_database) == [(0,)]
+
+
+def test_vacuum_full_changes_nothing(task):
+    do(task, "delete from a where id < 200", "vacuum full a", "update a set v = 0")
+    prove_equal(task, "a", "b")
+    assert task.table("a")["reloaded"] is False
+
+
+def test_new_table_joins(task):
+    do(
+        task,
+        "create table late (id int primary key, v int)",
+        "insert into late select g, g from generate_series(1, 50) g",
+    )
+    task.wait_for(lambda: task.phases().get("late") == "joined", 30, "the new table joins")
+    do(task, "update late set v = v + 1", "insert into late values (1000, 1)")
+    prove_equal(task, "a", "b", "late")
+
+
+def test_lost_identity(task):
+    """The application's own UPDATE must not fail for long, and the table is shown as insert-only."""
+    do(task, "alter table b drop constraint b_pkey")
+    task.wait_for(lambda: task.table("b").get("insert_only"), 20, "insert-only")
+    do(task, "update b set v = 0 where id = 1", "insert into b values (9001, 1)", "update a set v = 5 where id = 1")
+    task.wait_caught_up()
+    rows = task.target.sql("select v from b where id in (1, 9001) order by id", database=task.target_database)
+    assert rows == [(1,), (1,)]
+    assert "lost its replica identity" in task.log_text(200)
+
+
+def test_deferrable_key(servers):
+    """No replica identity: an application's UPDATE never fails, the table is insert-only."""
+    source, target = servers
+    name = f"ddl{next(NUMBERS)}"
+    source.create_database(name)
+    target.create_database(name)
+    source.sql("create table d (id int primary key deferrable initially deferred, v int)", database=name)
+    source.sql("insert into d select g, g from generate_series(1, 100) g", database=name)
+    with TaskProcess(source, target, name, name) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        assert task.table("d")["insert_only"] is True
+        source.sql("update d set v = 0 where id = 1", database=name)
+        source.sql("insert into d values (500, 1)", database=name)
+        task.wait_caught_up()
+        assert target.sql("select count(*) from d", database=name) == [(101,)]
+        assert task.stop() == 0
+    time.sleep(0.1)
