@@ -272,3 +272,13 @@ def test_spool_of_the_slot_guard(shop):
         blocker.close()
         task.start("resume")
         prove_equal(task, source, target, name)
+
+
+def test_there_were_enough_kills(request):
+    """Of those above, when all of them ran."""
+    mine = {i.originalname for i in request.session.items if i.path == request.path}
+    every = {n for n, f in globals().items() if n.startswith("test_") and callable(f)}
+    if mine != every:
+        pytest.skip("only a part of the suite was asked for")
+    assert sum(KILLS.values()) >= (500 if FULL else 40), dict(KILLS)
+    assert {"start", "slice", "key build", "catch-up", "grouped apply", "open stream", "spool", "stop"} <= set(KILLS)
