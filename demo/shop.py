@@ -166,7 +166,7 @@ class Traffic:
                 while not self._stop.is_set():
                     try:
                         rows = chance.choice(actions)(connection, chance)
-                    except psycopg.errors.DeadlockDetected:
+                    except (psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation):
                         continue  # two customers in each other's way: rolled back
                     with self._lock:
                         self.transactions += 1
