@@ -17,6 +17,17 @@ using namespace std::chrono_literals;
 constexpr std::size_t kLogBytesMax = 4U << 20, kLogLinesMax = 10'000;
 constexpr auto kCompareMax = std::chrono::hours(24);
 
+// arn:aws:dms:REGION:ACCOUNT:task:ID
+std::string scope_of_arn(const std::string& arn) {
+    std::vector<std::string> parts;
+    for (std::size_t from = 0; from <= arn.size();) {
+        const auto to = std::min(arn.find(':', from), arn.size());
+        parts.push_back(arn.substr(from, to - from));
+        from = to + 1;
+    }
+    return parts.size() < 5 ? "" : parts[4] + "/" + parts[3];
+}
+
 std::string scope_of(const Caller& caller) { return caller.account + "/" + caller.region; }
 
 // label values of the Prometheus text format
@@ -119,11 +130,15 @@ Answer<std::string> Service::v1_task(const Caller& caller, const std::string& ta
 Answer<std::string> Service::v1_ask(const Caller& caller, const std::string& task, const std::string& op,
                                     const std::string& body) {
     std::string id;
+    std::optional<RunInputs> at_rest;
     {
         const std::lock_guard lock(mutex_);
         const auto record = GW_TRY(find_task(caller, task));
         id = lower(last_part(*record.shown->replication_task_arn));
-        if (record.shown->status != "running")
+        const auto status = *record.shown->status;
+        if (op == "compare" && (status == "stopped" || status == "failed"))
+            at_rest = GW_TRY(run_inputs(scope_of_arn(*record.shown->replication_task_arn), record));
+        else if (status != "running")
             return invalid_state(fmt::format("the task is not running (status {})", *record.shown->status));
     }
     const auto request = request_with(op, body);
@@ -134,6 +149,12 @@ Answer<std::string> Service::v1_ask(const Caller& caller, const std::string& tas
         limit = std::chrono::milliseconds(
                     std::clamp<std::int64_t>(number_in(body, "timeout_ms", 60'000), 0, 86'400'000)) +
                 30s;
+    if (at_rest) {
+        const auto spec = GW_ANSWER(spec_of(*at_rest));
+        const auto compared = GW_ANSWER(supervisor_->compare(spec, limit));
+        if (const auto error = error_of_answer(compared)) return invalid_state(*error);
+        return compared;
+    }
     const auto answer = GW_ANSWER(supervisor_->ask(id, *request, limit));
     if (const auto error = error_of_answer(answer)) return invalid_state(*error);
     return answer;

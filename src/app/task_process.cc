@@ -20,6 +20,7 @@
 #include "core/task.h"
 #include "engine/compare.h"
 #include "engine/task.h"
+#include "mapping/tables.h"
 
 namespace godwit::app {
 namespace {
@@ -258,6 +259,24 @@ int run_task_process(int argc, char** argv) {
         return fail_start({ErrorCode::unsupported, Retry::never, "no source of engine " + spec->source.engine_name, {}, {}});
     auto source = source_kind->source(spec->source, context);
     if (!source) return fail_start(source.error());
+    if (spec->start == StartType::compare) {
+        json answer;
+        const auto answered = [&]() -> Result<engine::Comparison> {
+            if (target_kind == nullptr || target_kind->target == nullptr)
+                return fail(ErrorCode::unsupported, "no target of engine " + spec->target.engine_name);
+            const auto settings = GW_TRY(mapping::read_settings(spec->settings));
+            const auto selection = GW_TRY(mapping::compile_selection(spec->table_mappings));
+            const auto traits = GW_TRY((*source)->open(false));
+            auto target = GW_TRY(target_kind->target(spec->target, context));
+            GW_TRY(target->open());
+            const auto ledger =
+                GW_TRY(target->take_over({spec->id, settings.control_schema, settings.target_schema}, traits));
+            return engine::compare_at_rest(**source, *target, ledger, *selection, {});
+        }();
+        answer = answered ? to_json(*answered) : failure(answered.error());
+        const auto text = answer.dump(-1, ' ', false, json::error_handler_t::replace);
+        return write_file(folder / "compare.json", text, false) ? 0 : 1;
+    }
     if (spec->start == StartType::drop) {
         auto dropped = (*source)->drop_capture();
         if (!dropped) return fail_start(dropped.error());

@@ -168,37 +168,22 @@ public:
         return task.report;
     }
 
+    Result<std::string> compare(const TaskSpec& spec, std::chrono::milliseconds timeout) override {
+        TaskSpec order = spec;
+        order.start = StartType::compare;
+        std::error_code code;
+        std::filesystem::remove(folder(spec.id) / "compare.json", code);
+        GW_CHECK(run_to_end(order, timeout));
+        return read_file(folder(spec.id) / "compare.json");
+    }
+
     Result<> drop(const TaskSpec& spec, std::chrono::milliseconds timeout) override {
-        {
-            const std::lock_guard lock(mutex_);
-            const auto it = watched_.find(spec.id);
-            if ((it != watched_.end() && it->second.phase != Phase::done) || owner(spec.id))
-                return fail(ErrorCode::failed_precondition, "a process of this task is running");
-        }
         std::error_code code;
         if (!std::filesystem::exists(folder(spec.id), code)) return {};
         TaskSpec order = spec;
         order.start = StartType::drop;
         std::filesystem::remove(folder(spec.id) / "status.json", code);
-        const ProcessId process = GW_TRY(spawn_task(program_, folder(spec.id), to_json(order)));
-        const auto deadline = clock_.steady() + timeout;
-        int status = 0;
-        while (::waitpid(process.pid, &status, WNOHANG) == 0) {
-            if (clock_.steady() > deadline) {
-                ::kill(process.pid, SIGKILL);
-                ::waitpid(process.pid, &status, 0);
-                return fail(ErrorCode::unavailable, "The clean-up did not end in time.");
-            }
-            clock_.sleep(20ms, {});
-        }
-        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-            Watched last;
-            last.spec.id = spec.id;
-            read_status(last);
-            return fail(ErrorCode::unavailable, last.has_report && !last.report.last_error.empty()
-                                                    ? last.report.last_error
-                                                    : how_it_ended(status));
-        }
+        GW_CHECK(run_to_end(order, timeout));
         const std::lock_guard lock(mutex_);
         watched_.erase(spec.id);
         std::filesystem::remove_all(folder(spec.id), code);
@@ -207,6 +192,34 @@ public:
     }
 
 private:
+    // A process that does one thing and ends; no other runs for this task. mutex_ is not held.
+    Result<> run_to_end(const TaskSpec& order, std::chrono::milliseconds timeout) {
+        {
+            const std::lock_guard lock(mutex_);
+            const auto it = watched_.find(order.id);
+            if ((it != watched_.end() && it->second.phase != Phase::done) || owner(order.id))
+                return fail(ErrorCode::failed_precondition, "a process of this task is running");
+        }
+        const ProcessId process = GW_TRY(spawn_task(program_, folder(order.id), to_json(order)));
+        const auto deadline = clock_.steady() + timeout;
+        int status = 0;
+        while (::waitpid(process.pid, &status, WNOHANG) == 0) {
+            if (clock_.steady() > deadline) {
+                ::kill(process.pid, SIGKILL);
+                ::waitpid(process.pid, &status, 0);
+                return fail(ErrorCode::unavailable, "The process did not end in time.");
+            }
+            clock_.sleep(20ms, {});
+        }
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+        Watched last;
+        last.spec.id = order.id;
+        read_status(last);
+        return fail(ErrorCode::unavailable, last.has_report && !last.report.last_error.empty()
+                                                ? last.report.last_error
+                                                : how_it_ended(status));
+    }
+
     // mutex_ is held by the callers of all below but watch().
 
     std::optional<ProcessId> owner(const std::string& id) const {

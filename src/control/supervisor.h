@@ -51,6 +51,8 @@ public:
     [[nodiscard]] virtual std::optional<TaskReport> report(const std::string& task_id) const = 0;
     // Runs a task process with StartType::drop and waits; then removes the task's folder.
     [[nodiscard]] virtual Result<> drop(const TaskSpec& spec, std::chrono::milliseconds timeout) = 0;
+    // Runs a task process with StartType::compare for a task at rest and waits for its answer (JSON).
+    [[nodiscard]] virtual Result<std::string> compare(const TaskSpec& spec, std::chrono::milliseconds timeout) = 0;
     [[nodiscard]] virtual std::filesystem::path folder(const std::string& task_id) const = 0;
 };
 

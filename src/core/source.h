@@ -57,6 +57,7 @@ struct LoadContext {
 struct LoadRequest {
     bool capture = false;      // changes follow: fix the log's start together with the snapshot
     bool resume = false;       // try the snapshot that an earlier process of this task left held
+    bool aside = false;        // a snapshot of its own beside whatever else is held, without changes (comparison)
     bool only_resume = false;  // when there is no such snapshot, leave everything as it is and say resumed = false
     std::uint32_t wait_s_max = 600;  // for running transactions of the source (TransactionConsistencyTimeout)
 };

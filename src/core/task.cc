@@ -10,7 +10,8 @@ NLOHMANN_JSON_SERIALIZE_ENUM(MigrationType, {{MigrationType::full_load, "full-lo
 NLOHMANN_JSON_SERIALIZE_ENUM(StartType, {{StartType::fresh, "fresh"},
                                          {StartType::resume, "resume"},
                                          {StartType::reload, "reload"},
-                                         {StartType::drop, "drop"}})
+                                         {StartType::drop, "drop"},
+                                         {StartType::compare, "compare"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(TaskState, {{TaskState::starting, "starting"},
                                          {TaskState::running, "running"},
                                          {TaskState::stopped, "stopped"},

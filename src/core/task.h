@@ -24,8 +24,9 @@
 namespace godwit {
 
 enum class MigrationType : std::uint8_t { full_load, cdc, full_load_and_cdc };
-// fresh: start-replication; resume: resume-processing; reload: reload-target; drop: remove slots and publications
-enum class StartType : std::uint8_t { fresh, resume, reload, drop };
+// fresh: start-replication; resume: resume-processing; reload: reload-target; drop: remove slots and publications;
+// compare: read both sides of a task at rest, leave the answer of {"op":"compare"} in compare.json and end
+enum class StartType : std::uint8_t { fresh, resume, reload, drop, compare };
 
 struct TaskSpec {
     std::string id;          // last part of the ARN, lower case

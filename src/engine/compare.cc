@@ -34,6 +34,37 @@ Result<std::vector<std::string>> differing(Source& source, Target::Snapshot& tar
     return keys;
 }
 
+void compare_tables(Source& source, Target::Snapshot& there, const LoadContext& at,
+                    const std::vector<TableSchema>& tables, Comparison& result, std::stop_token stop) {
+    result.equal = true;
+    for (const auto& table : tables) {
+        TableComparison c;
+        c.table = table.name;
+        Result<TableDigest> mine = fail(ErrorCode::internal, "not read");
+        {
+            const std::jthread reading([&] { mine = source.digest(at, table, stop); });
+            auto theirs = there.digest(table, stop);
+            if (theirs)
+                c.target = *theirs;
+            else
+                c.error = theirs.error().text();
+        }
+        if (mine)
+            c.source = *mine;
+        else
+            c.error = mine.error().text();
+        c.equal = c.error.empty() && c.source.rows == c.target.rows && c.source.hash == c.target.hash;
+        if (!c.equal && c.error.empty()) {
+            if (auto keys = differing(source, there, at, table, std::max(c.source.rows, c.target.rows), stop))
+                c.differing_keys = std::move(*keys);
+            else
+                c.error = keys.error().text();
+        }
+        result.equal = result.equal && c.equal;
+        result.tables.push_back(std::move(c));
+    }
+}
+
 }  // namespace
 
 Result<Comparison> compare(Task& task, Source& source, Target& target, Clock& clock, std::stop_token stop) {
@@ -61,39 +92,50 @@ Result<Comparison> compare(Task& task, Source& source, Target& target, Clock& cl
     }
     (void)clock;
     result.position = at.start.token;
-    result.equal = true;
-    for (const auto& table : tables) {
-        TableComparison c;
-        c.table = table.name;
-        Result<TableDigest> mine = fail(ErrorCode::internal, "not read");
-        {
-            const std::jthread reading([&] { mine = source.digest(at, table, stop); });
-            auto theirs = there->digest(table, stop);
-            if (theirs)
-                c.target = *theirs;
-            else
-                c.error = theirs.error().text();
-        }
-        if (mine)
-            c.source = *mine;
-        else
-            c.error = mine.error().text();
-        c.equal = c.error.empty() && c.source.rows == c.target.rows && c.source.hash == c.target.hash;
-        if (!c.equal && c.error.empty()) {
-            if (auto keys = differing(source, *there, at, table, std::max(c.source.rows, c.target.rows), stop))
-                c.differing_keys = std::move(*keys);
-            else
-                c.error = keys.error().text();
-        }
-        result.equal = result.equal && c.equal;
-        result.tables.push_back(std::move(c));
-    }
+    compare_tables(source, *there, at, tables, result, stop);
     source.end_load(at);
     // A table that is not in step is not equal: an answer that left it out would comfort for nothing.
     for (const auto& [name, why] : task.tables_not_in_step()) {
         TableComparison c;
         c.table = name;
         c.error = why;
+        result.equal = false;
+        result.tables.push_back(std::move(c));
+    }
+    return result;
+}
+
+Result<Comparison> compare_at_rest(Source& source, Target& target, const Ledger& ledger, const Selection& selection,
+                                   std::stop_token stop) {
+    std::vector<TableSchema> in_step;
+    Comparison result;
+    const auto found = GW_TRY(source.tables(selection));
+    std::vector<TableComparison> others;
+    for (const auto& table : found) {
+        std::string why = "not loaded";
+        for (const auto& known : ledger.tables) {
+            if (known.name != table.name) continue;
+            if (known.phase == TablePhase::joined || known.phase == TablePhase::loaded) why.clear();
+            if (known.phase == TablePhase::suspended) why = "suspended: " + known.reason;
+        }
+        if (why.empty()) {
+            in_step.push_back(table);
+            continue;
+        }
+        TableComparison c;
+        c.table = table.name;
+        c.error = why;
+        others.push_back(std::move(c));
+    }
+    if (in_step.empty()) return fail(ErrorCode::failed_precondition, "no table is loaded yet");
+    LoadRequest request;
+    request.aside = true;
+    const LoadContext at = GW_TRY(source.begin_load(request, in_step, stop));
+    auto there = target.open_snapshot();
+    if (there) compare_tables(source, **there, at, in_step, result, stop);
+    source.end_load(at);
+    if (!there) return std::unexpected(there.error());
+    for (auto& c : others) {
         result.equal = false;
         result.tables.push_back(std::move(c));
     }

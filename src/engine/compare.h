@@ -32,4 +32,8 @@ struct Comparison {
 [[nodiscard]] Result<Comparison> compare(Task& task, Source& source, Target& target, Clock& clock,
                                          std::stop_token stop);
 
+// The same for a task at rest: the tables that its ledger calls loaded, at the moment of the call.
+[[nodiscard]] Result<Comparison> compare_at_rest(Source& source, Target& target, const Ledger& ledger,
+                                                 const Selection& selection, std::stop_token stop);
+
 }  // namespace godwit::engine

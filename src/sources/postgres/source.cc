@@ -197,6 +197,15 @@ Result<LoadContext> PostgresSource::begin_load(const LoadRequest& request, const
         }
     }
     if (request.only_resume) return LoadContext{};
+    if (request.aside) {
+        auto keeper = GW_TRY(KeeperClient::spawn(context_.program, folder, "keeper-aside", context_.task_id, endpoint_,
+                                                 "", "", ""));
+        LoadContext aside;
+        aside.snapshot = keeper.state().snapshot;
+        const std::lock_guard keepers(keepers_mutex_);
+        keepers_.insert_or_assign(aside.snapshot, std::move(keeper));
+        return aside;
+    }
     if (auto old = KeeperClient::find(folder, "keeper")) old->end();
     LoadContext load;
     std::string import;
