@@ -44,7 +44,7 @@ Result<> ApplyLoop::commit_group() {
     });
     group_changes_ = group_transactions_ = 0;
     group_start_ = place_;
-    saved_at_ = std::chrono::steady_clock::now();
+    saved_at_ = p_.clock.steady();
     set_acknowledged();
     return {};
 }
@@ -397,16 +397,24 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
     if (!entry) return {};
     std::uint64_t done = 0;
     if (!entry->state.applied.empty()) done = GW_TRY(p_.source.order(entry->state.applied));
+    // What comes before the first begin belongs to a transaction that had committed when the hold began: the
+    // snapshot, taken later, contains it.
     Transaction t;
+    t.done_before = true;
     bool open = false;
-    std::uint64_t changes = 0, order_end = 0, careful_until = 0;
-    Position reached = entry->state.applied;
-    Place at{entry->hold_from, 0}, start = at;
+    std::uint64_t changes = 0, careful_until = 0;
+    struct Reached {
+        Place at;
+        std::uint64_t order_end = 0;
+        Position position;
+    };
+    Reached now{{entry->hold_from, 0}, 0, entry->state.applied}, start = now;
+    Place& at = now.at;
     std::map<std::uint32_t, bool> mine, defined;
     const auto commit = [&](TablePhase phase) -> Result<> {
         TableState state = entry->state;
         state.phase = phase;
-        state.applied = reached;
+        state.applied = now.position;
         if (!open) GW_CHECK(applier_->begin(Applier::Mode::fast));
         // A table joins the common position, so that position must be the one that it has reached: both in one
         // transaction, or a restart from an older position would apply the difference twice.
@@ -423,13 +431,35 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
         changes = 0;
         return {};
     };
-    while (at.chunk < place_.chunk || (at.chunk == place_.chunk && at.offset < place_.offset)) {
+    // The open group is void: once more from its first record, row by row; an error when that was tried.
+    const auto again = [&](const Error& why) -> Result<> {
+        applier_->abort();
+        open = false;
+        if (why.retry != Retry::never || careful_until > t.order) return std::unexpected(why);
+        careful_until = t.order + 1;
+        now = start;
+        t = {};
+        t.done_before = true;
+        changes = 0;
+        seen_.clear();
+        defined.clear();
+        return {};
+    };
+    // Conflicts of a whole group show when it commits, so the last commit is tried again carefully like any other.
+    while (true) {
+        Result<> outcome;
+        if (at.chunk > place_.chunk || (at.chunk == place_.chunk && at.offset >= place_.offset)) {
+            // what came before the main cursor's place is in: from here on the table goes with the others
+            outcome = commit(TablePhase::joined);
+            if (outcome) break;
+            GW_CHECK(again(outcome.error()));
+            continue;
+        }
         const ChunkRef chunk = GW_TRY(p_.log.read(at.chunk, 0ms, {}));
         if (!chunk) return fail(ErrorCode::internal, "the log is shorter than its reader");
         RecordReader reader(chunk->data.view());
         reader.seek(at.offset);
         Record r;
-        Result<> outcome;
         while (outcome && (at.chunk < place_.chunk || reader.position() < place_.offset) && reader.next(r)) {
             at.offset = reader.position();
             if (r.kind == RecordKind::begin) {
@@ -440,13 +470,13 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
                 t.done_before = r.order < done || p_.source.contains(entry->state.mark, t.begin);
                 for (ByteReader in(r.list); !in.at_end();) t.aborted.insert(in.le<std::uint32_t>());
             } else if (r.kind == RecordKind::commit || r.kind == RecordKind::keepalive) {
-                if (r.order > order_end) {
-                    order_end = r.order;
-                    reached.token = std::string(r.position);
+                if (r.order > now.order_end) {
+                    now.order_end = r.order;
+                    now.position.token = std::string(r.position);
                 }
                 if (open && changes >= kGroupChanges) {
                     outcome = commit(TablePhase::loaded);
-                    if (outcome) start = at;
+                    if (outcome) start = now;
                 }
             } else if (r.kind == RecordKind::insert || r.kind == RecordKind::update || r.kind == RecordKind::remove) {
                 const auto known = mine.find(r.relation);
@@ -463,8 +493,14 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
                     group_open_ = true;  // a change of shape joins this transaction
                     const auto relation = p_.log.relation(r.relation);
                     outcome = reshape(*entry, *relation);
-                    if (outcome) outcome = applier_->define(*relation, entry->schema);
                     group_open_ = false;
+                    if (const auto after = p_.book.find(name); !after || after->state.phase == TablePhase::suspended) {
+                        applier_->abort();  // it waits for a reload or for a person now
+                        again_without_table_ = false;
+                        seen_.clear();
+                        return {};
+                    }
+                    if (outcome) outcome = applier_->define(*relation, entry->schema);
                     defined[r.relation] = true;
                 }
                 if (outcome) outcome = applier_->apply(r);
@@ -483,36 +519,20 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
                     if (outcome) outcome = applier_->define(*relation, entry->schema);
                     ByteBuffer buffer;
                     RecordWriter(buffer).truncate(r.xid, r.flags, {id});
-                    RecordReader again(buffer.view());
+                    RecordReader single(buffer.view());
                     Record only;
-                    if (outcome && again.next(only)) outcome = applier_->apply(only);
+                    if (outcome && single.next(only)) outcome = applier_->apply(only);
                     ++changes;
                     ++seen_[name].ddls;
                 }
             }
         }
         if (reader.failed()) return fail(ErrorCode::data_loss, "a chunk of the change log is damaged");
-        const bool last = at.chunk == place_.chunk;
-        if (outcome && !last) {
-            ++at.chunk;
-            at.offset = 0;
-        }
-        if (outcome && last && open) outcome = commit(TablePhase::loaded);
-        if (!outcome) {
-            applier_->abort();
-            open = false;
-            if (outcome.error().retry != Retry::never || careful_until > t.order) return outcome;
-            careful_until = t.order + 1;
-            at = start;
-            changes = 0;
-            seen_.clear();
-            defined.clear();
-            continue;
-        }
-        if (last) break;
+        if (!outcome)
+            GW_CHECK(again(outcome.error()));
+        else if (at.chunk < place_.chunk)
+            at = {at.chunk + 1, 0};
     }
-    // what came before the main cursor's place is in: from here on the table goes with the others
-    GW_CHECK(commit(TablePhase::joined));
     p_.book.change(name, [&](TableEntry& e) {
         e.state.phase = TablePhase::joined;
         e.schema = entry->schema;
@@ -560,8 +580,8 @@ Result<bool> ApplyLoop::idle_stop() {
         return true;
     }
     if (stop_rule_.commit_time_us && now_us > *stop_rule_.commit_time_us && !idle_end_ &&
-        std::chrono::steady_clock::now() - asked_at_ > kAskSourceEvery) {
-        asked_at_ = std::chrono::steady_clock::now();
+        p_.clock.steady() - asked_at_ > kAskSourceEvery) {
+        asked_at_ = p_.clock.steady();
         const auto health = GW_TRY(p_.source.health());
         if (health.clock_us > *stop_rule_.commit_time_us + 1'000'000)
             idle_end_ = GW_TRY(p_.source.order(health.log_end));
@@ -637,8 +657,8 @@ Result<StopCause> ApplyLoop::run(std::stop_token stop) {
                 GW_CHECK(save_idle_position());
                 return StopCause::asked;
             }
-            if (std::chrono::steady_clock::now() - saved_at_ >= kSaveIdleEvery) {
-                saved_at_ = std::chrono::steady_clock::now();
+            if (p_.clock.steady() - saved_at_ >= kSaveIdleEvery) {
+                saved_at_ = p_.clock.steady();
                 GW_CHECK(save_idle_position());
             }
             if (GW_TRY(idle_stop())) {
