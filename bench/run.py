@@ -7,7 +7,7 @@ count. Prints a table with the bar of each line and writes build/bench.json. doc
     BENCH_ROWS=5000000    rows of the full load; the change streams are sized by it
     BENCH_RUNS=5          repeats of each line
     BENCH_ONLY=load,...   some lines only: load, changes, decode, lag, serve
-    BENCH_SYNC=off        synchronous_commit of whoever applies changes, godwit and PostgreSQL alike
+    BENCH_SYNC=on         synchronous_commit of whoever applies changes, godwit and PostgreSQL alike
     BENCH_OUT=FILE        instead of build/bench.json
 """
 
@@ -42,7 +42,7 @@ ROWS = int(os.environ.get("BENCH_ROWS", "5000000"))
 RUNS = int(os.environ.get("BENCH_RUNS", "5"))
 PARTS = ["load", "changes", "decode", "lag", "serve"]
 ONLY = [p for p in os.environ.get("BENCH_ONLY", ",".join(PARTS)).split(",") if p]
-SYNC = os.environ.get("BENCH_SYNC", "off")
+SYNC = os.environ.get("BENCH_SYNC", "on")
 OUT = Path(os.environ.get("BENCH_OUT", ROOT / "build" / "bench.json"))
 
 CHANGED_ROWS = max(1000, ROWS // 5)  # rows of the table that changes, and updates of the large transaction

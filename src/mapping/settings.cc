@@ -607,14 +607,11 @@ std::vector<std::string> inactive_warnings(const std::string& merged_json) {
         warn("ErrorBehavior", key, "godwit does not act on it yet");
     warn("FullLoadSettings", "CommitRate", "rows travel in slices, each committed whole");
     warn("FullLoadSettings", "CreatePkAfterFullLoad", "keys are always built after the rows");
-    warn("TargetMetadata", "TaskRecoveryTableEnabled", "positions are always kept on the target");
     for (const char* key :
          {"CommitTimeout", "MinTransactionSize", "MemoryLimitTotal", "StatementCacheSize", "MemoryKeepTime",
           "RecoveryTimeout", "BatchApplyTimeoutMin", "BatchApplyTimeoutMax", "BatchApplyMemoryLimit",
           "BatchSplitSize", "BatchApplyPreserveTransaction"})
         warn("ChangeProcessingTuning", key, "godwit paces itself and keeps within the task's memory");
-    warn("ChangeProcessingDdlHandlingPolicy", "HandleSourceTableDropped",
-         "a dropped table stays on the target");
     if (const auto it = document.find("FailTaskWhenCleanTaskResourceFailed");
         it != document.end() && to_boolean(*it).value_or(false))
         out.emplace_back(
