@@ -27,16 +27,14 @@ constexpr auto kPatience = 20s;
 
 // Run by sh as: script task-process --folder DIR. `report STATE [more members]` replaces status.json. The
 // lock names the shell itself, as a task process would.
-constexpr const char* kPrelude = R"(#!/bin/sh
+constexpr const char* kPrelude = R"sh(#!/bin/sh
 cd "$3" || exit 9
 cat >spec.json
-echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" > lock echo x >>
-                                 runs report() {
-    echo "{\"state\":\"$1\",\"start_us\":1$2}" > status.new;
-    mv status.new status.json;
-}
-runs() { wc - l < runs; }
-)";
+echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" >lock
+echo x >>runs
+report() { echo "{\"state\":\"$1\",\"start_us\":1$2}" >status.new; mv status.new status.json; }
+runs() { wc -l <runs; }
+)sh";
 
 class SupervisorTest : public testing::Test {
 protected:
