@@ -301,7 +301,7 @@ Answer<model::CreateEndpointResponse> Service::create_endpoint(Call& call,
 Answer<model::ModifyEndpointResponse> Service::modify_endpoint(Call& call,
                                                                const model::ModifyEndpointMessage& given) {
     model::ModifyEndpointMessage in = given;
-    const auto& arn = *in.endpoint_arn;
+    const auto& arn = *given.endpoint_arn;  // that of `in` goes away below
     auto record = GW_TRY(need_endpoint(call.scope, arn));
     auto& shown = *record.shown;
     if (shown.status != "active")

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <httplib.h>
 
+#include <atomic>
+
 #include "api/json_text.h"
 
 namespace godwit::api {
@@ -57,10 +59,23 @@ public:
     }
     void run() override { server_.listen_after_bind(); }
     void stop() override { server_.stop(); }
+    int busy() const override { return busy_; }
 
 private:
     using Request = httplib::Request;
     using Response = httplib::Response;
+
+    // A request that is being answered.
+    class Busy {
+    public:
+        explicit Busy(std::atomic<int>& count) : count_(count) { ++count_; }
+        Busy(const Busy&) = delete;
+        Busy& operator=(const Busy&) = delete;
+        ~Busy() { --count_; }
+
+    private:
+        std::atomic<int>& count_;
+    };
 
     // Reads the body, also a compressed or chunked one, up to the limit; false: too large, and answered.
     static bool read_body(const httplib::ContentReader& reader, std::string& body) {
@@ -142,6 +157,7 @@ private:
     void routes() {
         server_.Post(
             "/", [this](const Request& request, Response& response, const httplib::ContentReader& reader) {
+                const Busy busy(busy_);
                 identify(response);
                 std::string body;
                 if (!read_body(reader, body)) return too_large(response, false);
@@ -177,6 +193,7 @@ private:
         server_.Post(
             R"(/godwit/v1/tasks/([^/]+)/(compare|cutover))",
             [this](const Request& request, Response& response, const httplib::ContentReader& reader) {
+                const Busy busy(busy_);
                 std::string body;
                 if (!read_body(reader, body)) return too_large(response, true);
                 answer_rest(request, response, body, [&](const Caller& caller) {
@@ -215,6 +232,7 @@ private:
     Service& service_;
     Clock& clock_;
     Log& log_;
+    std::atomic<int> busy_{0};
     httplib::Server server_;
 };
 

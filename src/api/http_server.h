@@ -26,6 +26,8 @@ public:
     [[nodiscard]] virtual Result<int> bind() = 0;
     virtual void run() = 0;
     virtual void stop() = 0;
+    // requests that are being answered; from any thread
+    [[nodiscard]] virtual int busy() const = 0;
 };
 
 // Requests without keys are believed, which is for loopback addresses only: the caller sees to that.

@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -23,6 +24,7 @@ namespace godwit::app {
 namespace {
 
 constexpr int kFailed = 1, kWrongUse = 2;
+constexpr auto kAnswersMax = std::chrono::seconds(10);
 
 struct Options {
     std::string data;
@@ -118,7 +120,12 @@ Result<> run(const Options& options) {
     ::sigwait(&signals, &received);
     log.info(Component::rest_server, "stopping; running tasks go on");
     server->stop();
-    http_thread.join();
+    // What is being answered gets its answer; connections that only wait for a next request are not waited
+    // for.
+    for (const auto until = std::chrono::steady_clock::now() + kAnswersMax;
+         server->busy() > 0 && std::chrono::steady_clock::now() < until;)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the last answer is being written
     // All that was answered is in the store, and what is under way is found there by the next server: nobody
     // needs to wait for a connection test that hangs.
     std::fflush(nullptr);
