@@ -1,0 +1,428 @@
+#include "engine/change_log.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "fakes/memory_rows.h"
+
+namespace godwit::engine {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Transactions of rows that carry a number; order n is the begin, n + 5 the end, "p<n + 5>" its position.
+class ChangeLogTest : public testing::Test {
+protected:
+    ChangeLogTest() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "godwit-log-XXXXXX").string();
+        folder_ = ::mkdtemp(pattern.data());
+        options_.folder = folder_ / "spool";
+        options_.chunk_bytes = 256;
+        options_.memory_bytes_max = 4096;
+    }
+    ~ChangeLogTest() override { std::filesystem::remove_all(folder_); }
+
+    static void row(ChangeLog& log, std::uint32_t stream, std::uint32_t subxid, const std::string& text) {
+        RecordWriter writer(log.buffer(stream));
+        writer.start(RecordKind::insert, 1, subxid);
+        test::put_cells(writer, {text});
+        writer.finish();
+        ASSERT_TRUE(log.recorded(stream));
+    }
+    static void begin(ChangeLog& log, std::uint64_t order) {
+        RecordWriter(log.buffer(0)).begin(1, order, 0, false, {});
+        ASSERT_TRUE(log.recorded(0));
+    }
+    static void commit(ChangeLog& log, std::uint64_t order) {
+        RecordWriter(log.buffer(0)).commit(order + 5, "p" + std::to_string(order + 5), 0);
+        ASSERT_TRUE(log.recorded(0));
+    }
+    static void transaction(ChangeLog& log, std::uint64_t order, int rows = 3) {
+        begin(log, order);
+        for (int i = 0; i < rows; ++i) row(log, 0, 0, std::to_string(order) + "." + std::to_string(i));
+        commit(log, order);
+    }
+    // What a reader sees from chunk `from` on: rows by their text, "B<order>", "C<position>", "-<aborted>".
+    static std::vector<std::string> all(ChangeLog& log, std::uint64_t from = 1) {
+        std::vector<std::string> out;
+        for (std::uint64_t n = from; n < log.end(); ++n) {
+            const auto chunk = log.read(n, 0ms, {});
+            EXPECT_TRUE(chunk) << chunk.error().text();
+            if (!chunk || !*chunk) break;
+            RecordReader reader((*chunk)->data.view());
+            Record r;
+            while (reader.next(r)) {
+                if (r.kind == RecordKind::begin) {
+                    out.push_back("B" + std::to_string(r.order));
+                    for (ByteReader in(r.list); !in.at_end();)
+                        out.push_back("-" + std::to_string(in.le<std::uint32_t>()));
+                }
+                if (r.kind == RecordKind::insert) out.push_back(test::get_cells(r.row)[0].value_or("NULL"));
+                if (r.kind == RecordKind::commit) out.push_back("C" + std::string(r.position));
+            }
+            EXPECT_FALSE(reader.failed());
+        }
+        return out;
+    }
+    static std::vector<std::string> expected(std::uint64_t from, std::uint64_t to, int rows = 3) {
+        std::vector<std::string> out;
+        for (std::uint64_t order = from; order <= to; order += 10) {
+            out.push_back("B" + std::to_string(order));
+            for (int i = 0; i < rows; ++i) out.push_back(std::to_string(order) + "." + std::to_string(i));
+            out.push_back("Cp" + std::to_string(order + 5));
+        }
+        return out;
+    }
+    std::vector<std::filesystem::path> files() const {
+        std::vector<std::filesystem::path> out;
+        std::error_code none;
+        for (const auto& entry : std::filesystem::directory_iterator(options_.folder, none))
+            out.push_back(entry.path());
+        std::ranges::sort(out);
+        return out;
+    }
+
+    std::filesystem::path folder_;
+    ChangeLogOptions options_;
+};
+
+TEST_F(ChangeLogTest, keeps_the_order_across_chunks) {
+    ChangeLog log(options_);
+    for (std::uint64_t order = 10; order <= 300; order += 10) transaction(log, order);
+    ASSERT_TRUE(log.idle());
+    EXPECT_GT(log.end(), 5U);
+    EXPECT_EQ(all(log), expected(10, 300));
+    EXPECT_EQ(log.captured(), Position{"p305"});
+}
+
+TEST_F(ChangeLogTest, what_is_buffered_becomes_visible_when_idle) {
+    ChangeLog log(options_);
+    transaction(log, 10, 1);
+    EXPECT_EQ(log.end(), 1U);
+    EXPECT_EQ(*log.read(1, 0ms, {}), nullptr);
+    ASSERT_TRUE(log.idle());
+    EXPECT_EQ(log.end(), 2U);
+}
+
+TEST_F(ChangeLogTest, open_transactions_are_spliced_in_where_they_commit) {
+    ChangeLog log(options_);
+    row(log, 7, 7, "a");
+    transaction(log, 10, 1);
+    row(log, 8, 8, "other");
+    row(log, 7, 71, "rolled back");
+    row(log, 7, 7, "b");
+    log.stream_abort(7, 71);
+    transaction(log, 20, 1);
+    ASSERT_TRUE(log.stream_commit(7, 30, 35, "p35", 0));
+    log.stream_abort(8, 8);
+    transaction(log, 40, 1);
+    ASSERT_TRUE(log.idle());
+    auto want = expected(10, 20, 1);
+    for (const auto* t : {"B30", "-71", "a", "rolled back", "b", "Cp35"}) want.emplace_back(t);
+    for (const auto& t : expected(40, 40, 1)) want.push_back(t);
+    EXPECT_EQ(all(log), want);
+}
+
+TEST_F(ChangeLogTest, a_large_open_transaction_goes_to_a_file_of_its_own_and_comes_back_equal) {
+    ChangeLog log(options_);
+    std::vector<std::string> want{"B30"};
+    for (int i = 0; i < 2000; ++i) {
+        row(log, 7, 7, "row " + std::to_string(i));
+        want.push_back("row " + std::to_string(i));
+    }
+    want.emplace_back("Cp35");
+    EXPECT_LE(log.memory_bytes(), options_.memory_bytes_max + 2 * options_.chunk_bytes);
+    EXPECT_GT(log.spool_bytes(), 0U);
+    EXPECT_EQ(files().size(), 1U);
+    ASSERT_TRUE(log.stream_commit(7, 30, 35, "p35", 0));
+    EXPECT_EQ(all(log), want);
+    log.release_before(log.end());
+    EXPECT_TRUE(files().empty());
+    EXPECT_EQ(log.spool_bytes(), 0U);
+    EXPECT_EQ(log.memory_bytes(), 0U);
+}
+
+TEST_F(ChangeLogTest, an_aborted_or_lost_stream_leaves_nothing) {
+    ChangeLog log(options_);
+    for (int i = 0; i < 2000; ++i) {
+        row(log, 7, 7, "x");
+        row(log, 8, 8, "y");
+    }
+    EXPECT_EQ(files().size(), 2U);
+    log.stream_abort(7, 7);
+    EXPECT_EQ(files().size(), 1U);
+    log.streams_lost();
+    EXPECT_TRUE(files().empty());
+    EXPECT_EQ(log.spool_bytes(), 0U);
+    EXPECT_EQ(log.memory_bytes(), 0U);
+    EXPECT_EQ(log.end(), 1U);
+}
+
+// Chunks that the main reader has still to take stay in memory, so reading from the source pauses; what is
+// held for others only goes to disk.
+TEST_F(ChangeLogTest, full_until_the_main_reader_has_passed) {
+    ChangeLog log(options_);
+    std::uint64_t order = 10;
+    for (; !log.full(); order += 10) transaction(log, order);
+    EXPECT_GT(log.memory_bytes(), options_.memory_bytes_max);
+    EXPECT_LE(log.memory_bytes(), options_.memory_bytes_max + 2 * options_.chunk_bytes);
+    EXPECT_EQ(log.spool_bytes(), 0U);
+    EXPECT_TRUE(files().empty());
+    log.passed(log.end());
+    EXPECT_FALSE(log.full());
+    EXPECT_GT(log.spool_bytes(), 0U);
+    ASSERT_TRUE(log.idle());
+    EXPECT_EQ(all(log), expected(10, order - 10));  // equal bytes, whether from memory or from disk
+    log.release_before(log.end());
+    EXPECT_FALSE(log.full());
+    EXPECT_EQ(log.memory_bytes() + log.spool_bytes(), 0U);
+    EXPECT_TRUE(files().empty());
+}
+
+TEST_F(ChangeLogTest, files_go_one_by_one_with_their_last_chunk) {
+    options_.file_bytes = 2048;
+    ChangeLog log(options_);
+    for (std::uint64_t order = 10; order <= 3000; order += 10) {
+        transaction(log, order);
+        log.passed(log.end());
+    }
+    ASSERT_TRUE(log.idle());
+    const auto before = files().size();
+    ASSERT_GT(before, 3U);
+    EXPECT_EQ(all(log), expected(10, 3000));
+    log.release_before(log.end() / 2);
+    EXPECT_LT(files().size(), before);
+    EXPECT_GT(files().size(), 0U);
+    EXPECT_FALSE(log.read(1, 0ms, {}));  // released
+    const auto rest = all(log, log.end() / 2);
+    ASSERT_FALSE(rest.empty());
+    EXPECT_EQ(rest.back(), "Cp3005");
+}
+
+TEST_F(ChangeLogTest, knows_which_chunks_concern_a_table) {
+    ChangeLog log(options_);
+    transaction(log, 10);
+    ASSERT_TRUE(log.idle());
+    EXPECT_TRUE(log.concerns(1, {1}));
+    EXPECT_FALSE(log.concerns(1, {2}));
+    ByteBuffer relations;
+    begin(log, 20);
+    RecordWriter(log.buffer(0)).truncate(0, 0, {2});
+    ASSERT_TRUE(log.recorded(0));
+    commit(log, 20);
+    ASSERT_TRUE(log.idle());
+    EXPECT_TRUE(log.concerns(2, {2}));
+    EXPECT_FALSE(log.concerns(2, {1}));
+}
+
+TEST_F(ChangeLogTest, an_error_of_the_stream_is_kept) {
+    ChangeLog log(options_);
+    log.close(fail(ErrorCode::data_loss, "gone"));
+    EXPECT_TRUE(log.closed());
+    log.close({});
+    ASSERT_TRUE(log.error());
+    EXPECT_EQ(log.error()->code, ErrorCode::data_loss);
+    EXPECT_EQ(*log.read(1, 10s, {}), nullptr);  // does not wait
+}
+
+// --- guard mode
+
+TEST_F(ChangeLogTest, a_guarded_spool_covers_exactly_what_it_says) {
+    {
+        ChangeLog log(options_);
+        log.set_acknowledged({"p5"});
+        transaction(log, 10);
+        ASSERT_TRUE(log.idle());
+        EXPECT_EQ(log.acknowledged(), Position{"p5"});
+        ASSERT_TRUE(log.set_guard(true));
+        EXPECT_EQ(log.durable(), Position{"p15"});
+        EXPECT_EQ(log.acknowledged(), Position{"p15"});  // the source may forget it now
+        for (std::uint64_t order = 20; order <= 200; order += 10) transaction(log, order);
+        ASSERT_TRUE(log.idle());
+        begin(log, 210);
+        row(log, 0, 0, "not whole");
+        ASSERT_TRUE(log.idle());
+        EXPECT_EQ(log.durable(), Position{"p205"});
+    }
+    ChangeLog log(options_);
+    const auto coverage = log.restore().value();
+    ASSERT_TRUE(coverage);
+    EXPECT_EQ(coverage->from, Position{"p5"});
+    EXPECT_EQ(coverage->to, Position{"p205"});
+    EXPECT_EQ(log.captured(), Position{"p205"});
+    EXPECT_TRUE(log.guarded());
+    EXPECT_EQ(all(log), expected(10, 200));
+    // it goes on behind, and a third process finds both
+    transaction(log, 210);
+    ASSERT_TRUE(log.idle());
+    EXPECT_EQ(all(log), expected(10, 210));
+}
+
+TEST_F(ChangeLogTest, a_third_process_finds_what_two_have_written) {
+    for (std::uint64_t run = 0; run < 3; ++run) {
+        ChangeLog log(options_);
+        const auto coverage = log.restore().value();
+        EXPECT_EQ(coverage.has_value(), run > 0);
+        EXPECT_EQ(all(log), run == 0 ? std::vector<std::string>{} : expected(10, run * 50));
+        ASSERT_TRUE(log.set_guard(true));
+        for (std::uint64_t i = 1; i <= 5; ++i) transaction(log, run * 50 + i * 10);
+        ASSERT_TRUE(log.idle());
+    }
+}
+
+TEST_F(ChangeLogTest, streamed_transactions_are_in_a_guarded_spool_too) {
+    std::vector<std::string> want = expected(10, 10);
+    {
+        ChangeLog log(options_);
+        ASSERT_TRUE(log.set_guard(true));
+        transaction(log, 10);
+        for (int i = 0; i < 500; ++i) row(log, 7, 7, "s" + std::to_string(i));
+        row(log, 9, 9, "never committed");
+        ASSERT_TRUE(log.stream_commit(7, 20, 25, "p25", 0));
+        transaction(log, 30);
+        ASSERT_TRUE(log.idle());
+        EXPECT_EQ(log.durable(), Position{"p35"});
+    }
+    want.emplace_back("B20");
+    for (int i = 0; i < 500; ++i) want.push_back("s" + std::to_string(i));
+    want.emplace_back("Cp25");
+    for (const auto& t : expected(30, 30)) want.push_back(t);
+    ChangeLog log(options_);
+    const auto coverage = log.restore().value();
+    ASSERT_TRUE(coverage);
+    EXPECT_EQ(coverage->to, Position{"p35"});
+    EXPECT_EQ(all(log), want);
+}
+
+TEST_F(ChangeLogTest, relations_come_back_with_a_guarded_spool) {
+    const auto relation = test::relation_of(test::table_of("t", {"id"}), 1);
+    {
+        ChangeLog log(options_);
+        EXPECT_EQ(log.new_relation_id(), 1U);
+        log.define(relation);
+        ASSERT_TRUE(log.set_guard(true));
+        transaction(log, 10);
+        ASSERT_TRUE(log.idle());
+    }
+    ChangeLog log(options_);
+    ASSERT_TRUE(log.restore().value());
+    ASSERT_NE(log.relation(1), nullptr);
+    EXPECT_EQ(log.relation(1)->name, relation.name);
+    EXPECT_EQ(log.new_relation_id(), 2U);  // numbers are not used twice
+}
+
+// Cut anywhere: what is covered ends at a durable mark, and everything up to it is there.
+TEST_F(ChangeLogTest, a_tail_that_was_cut_off_is_not_covered) {
+    {
+        ChangeLog log(options_);
+        ASSERT_TRUE(log.set_guard(true));
+        for (std::uint64_t order = 10; order <= 60; order += 10) {
+            transaction(log, order, 1);
+            ASSERT_TRUE(log.idle());
+        }
+    }
+    ASSERT_EQ(files().size(), 1U);
+    const auto file = files()[0];
+    const auto kept = folder_ / "kept";
+    std::filesystem::copy_file(file, kept);
+    const auto size = std::filesystem::file_size(file);
+    std::set<std::string> ends;
+    for (std::uintmax_t cut = 9; cut < size; cut += 3) {
+        std::filesystem::copy_file(kept, file, std::filesystem::copy_options::overwrite_existing);
+        std::filesystem::resize_file(file, cut);
+        ChangeLog log(options_);
+        const auto coverage = log.restore();
+        ASSERT_TRUE(coverage) << cut;
+        if (!*coverage) {
+            EXPECT_EQ(log.end(), 1U);
+            std::filesystem::create_directories(options_.folder);
+            continue;
+        }
+        const auto order = std::stoul((*coverage)->to.token.substr(1)) - 5;
+        ends.insert((*coverage)->to.token);
+        EXPECT_EQ(all(log), expected(10, order, 1)) << cut;
+    }
+    EXPECT_EQ(ends.size(), 5U);  // every mark but the last, which the first cut took
+}
+
+TEST_F(ChangeLogTest, a_damaged_frame_ends_what_is_covered) {
+    {
+        ChangeLog log(options_);
+        ASSERT_TRUE(log.set_guard(true));
+        for (std::uint64_t order = 10; order <= 60; order += 10) {
+            transaction(log, order, 1);
+            ASSERT_TRUE(log.idle());
+        }
+    }
+    std::fstream file(files()[0], std::ios::in | std::ios::out | std::ios::binary);
+    std::string content((std::istreambuf_iterator<char>(file)), {});
+    const auto at = content.find("40.0");
+    ASSERT_NE(at, std::string::npos);
+    file.clear();
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put('x');
+    file.close();
+    ChangeLog log(options_);
+    const auto coverage = log.restore().value();
+    ASSERT_TRUE(coverage);
+    EXPECT_EQ(coverage->to, Position{"p35"});
+    EXPECT_EQ(all(log), expected(10, 30, 1));
+}
+
+TEST_F(ChangeLogTest, a_frame_that_is_damaged_under_the_reader_is_data_loss) {
+    ChangeLog log(options_);
+    std::uint64_t order = 10;
+    for (; !log.full(); order += 10) transaction(log, order);
+    log.passed(log.end());
+    ASSERT_FALSE(log.full());
+    std::fstream file(files().at(0), std::ios::in | std::ios::out | std::ios::binary);
+    std::string content((std::istreambuf_iterator<char>(file)), {});
+    file.clear();
+    file.seekp(static_cast<std::streamoff>(content.find("10.0")));
+    file.put('x');
+    file.close();
+    const auto chunk = log.read(1, 0ms, {});
+    ASSERT_FALSE(chunk);
+    EXPECT_EQ(chunk.error().code, ErrorCode::data_loss);
+}
+
+TEST_F(ChangeLogTest, an_unguarded_spool_is_not_restored) {
+    {
+        ChangeLog log(options_);
+        for (std::uint64_t order = 10; !log.full(); order += 10) transaction(log, order);
+        log.passed(log.end());
+        ASSERT_FALSE(log.full());
+        ASSERT_EQ(files().size(), 1U);
+        std::filesystem::copy_file(files()[0], folder_ / "kept");
+    }
+    EXPECT_TRUE(files().empty());  // it comes again from the source
+    std::filesystem::create_directories(options_.folder);
+    std::filesystem::copy_file(folder_ / "kept", options_.folder / "0000000001.spool");  // as after a kill
+    ChangeLog log(options_);
+    EXPECT_FALSE(log.restore().value());
+    EXPECT_TRUE(files().empty());
+}
+
+// Nothing is lost and nothing is promised: reading pauses, the source keeps its log.
+TEST_F(ChangeLogTest, a_full_spool_stops_acknowledging) {
+    options_.spool_bytes_max = 1500;
+    options_.file_bytes = 512;
+    ChangeLog log(options_);
+    ASSERT_TRUE(log.set_guard(true));
+    std::uint64_t order = 10;
+    for (; order <= 400; order += 10) {
+        transaction(log, order);
+        ASSERT_TRUE(log.idle());
+        if (log.full()) break;
+    }
+    ASSERT_LT(order, 400U);
+    const auto durable = log.durable();
+    EXPECT_NE(durable, log.captured());
+    EXPECT_EQ(log.acknowledged(), durable);
+    EXPECT_TRUE(log.full());
+    EXPECT_EQ(all(log), expected(10, order));
+}
+
+}  // namespace
+}  // namespace godwit::engine
