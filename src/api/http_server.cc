@@ -80,7 +80,7 @@ private:
     // Reads the body, also a compressed or chunked one, up to the limit; false: too large, and answered.
     static bool read_body(const httplib::ContentReader& reader, std::string& body) {
         bool small_enough = true;
-        reader([&](const char* data, std::size_t size) {
+        const bool whole = reader([&](const char* data, std::size_t size) {
             if (body.size() + size > kBodyBytesMax) {
                 small_enough = false;
                 return false;
@@ -88,7 +88,7 @@ private:
             body.append(data, size);
             return true;
         });
-        return small_enough;
+        return small_enough && whole;  // the library, too, refuses what is announced as too large
     }
 
     static void too_large(Response& response, bool rest) {
