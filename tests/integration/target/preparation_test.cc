@@ -433,7 +433,7 @@ TEST_F(PreparationTest, AfterConnectScriptAndCommitMode) {
     {
         auto p = process(
             {}, {{"afterconnectscript", "INSERT INTO public.script VALUES ('x'); SET DateStyle = 'German'"},
-                 {"synchronouscommit", "off"}});
+                 {"synchronouscommit", "remote_write"}});
         source_.run("CREATE TABLE t (d date); INSERT INTO t VALUES ('2020-12-31')");
         auto prepared = p->prepare(table("t"), PrepMode::drop_and_create, {"pg.csv"}, {});
         ASSERT_OK(prepared);
@@ -446,6 +446,11 @@ TEST_F(PreparationTest, AfterConnectScriptAndCommitMode) {
     e.attributes["afterconnectscript"] = "SELECT nonsense";
     auto broken = make_target(e, TaskContext{"task1", {}, {}, nullptr, nullptr});
     EXPECT_THAT(error_text((*broken)->open()), HasSubstr("AfterConnectScript"));
+    // an unflushed commit must never be acknowledged to the source
+    EndpointConfig unsafe = target_.endpoint();
+    unsafe.attributes["synchronouscommit"] = "off";
+    auto refused = make_target(unsafe, TaskContext{"task1", {}, {}, nullptr, nullptr});
+    EXPECT_THAT(error_text((*refused)->open()), HasSubstr("synchronousCommit=off"));
 }
 
 }  // namespace
