@@ -253,7 +253,30 @@ void copy_value(const TypeAccess& type, void* to, const void* from) {
 
 }  // namespace
 
+bool within(JsonLimits limits, std::string_view json) {
+    std::size_t values = 0, level = 0;
+    bool in_text = false;
+    for (std::size_t i = 0; i < json.size(); ++i) {
+        const char c = json[i];
+        if (in_text) {
+            if (c == '\\')
+                ++i;
+            else if (c == '"')
+                in_text = false;
+            continue;
+        }
+        if (c == '"') in_text = true;
+        if (c == '[' || c == '{') ++values, ++level;
+        if (c == ',') ++values;
+        if ((c == ']' || c == '}') && level > 0) --level;
+        if (values > limits.values || level > limits.levels) return false;
+    }
+    return true;
+}
+
 Answer<std::monostate> decode_request(const Shape& shape, void* object, const std::string& json) {
+    if (!within({}, json))
+        return fault("SerializationException", "The request holds too many values or levels");
     Json document;
     try {
         document = json.empty() ? Json::object() : Json::parse(json);

@@ -13,6 +13,12 @@
 
 namespace godwit::api {
 
+// A document of few bytes may need much memory. False: more values or levels than that.
+struct JsonLimits {
+    std::size_t values = 100'000, levels = 32;
+};
+[[nodiscard]] bool within(JsonLimits limits, std::string_view json);
+
 // What a client sent: checks types (SerializationException), required members, enums and lengths
 // (InvalidParameterValueException). Unknown members are ignored, null is absent, enum values become
 // canonical.

@@ -106,6 +106,16 @@ TEST(Decode, deep_nesting_does_no_harm) {
     EXPECT_EQ(refusal<model::DescribeEndpointsMessage>(json + "}"), "SerializationException");
 }
 
+TEST(Decode, a_small_body_may_not_become_a_large_document) {
+    std::string json = R"({"x":[[])";
+    for (int i = 0; i < 100'000; ++i) json += ",[]";
+    EXPECT_EQ(refusal<model::DescribeEndpointsMessage>(json + "]}"), "SerializationException");
+    EXPECT_TRUE(within({3, 2}, R"({"a":"[[[[,,,,\"[[","b":[]})"));
+    EXPECT_FALSE(within({2, 2}, R"({"a":"","b":[]})"));
+    EXPECT_FALSE(within({9, 2}, "[[[]]]"));
+    EXPECT_TRUE(within({9, 2}, "]]]\"\\"));
+}
+
 TEST(Decode, times_are_numbers_or_iso_texts) {
     using Events = model::DescribeEventsMessage;
     for (const char* json :

@@ -4,6 +4,10 @@
 #include <httplib.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
 
 #include "api/json_text.h"
 
@@ -11,7 +15,11 @@ namespace godwit::api {
 namespace {
 
 constexpr std::size_t kBodyBytesMax = 8U << 20;  // the largest table mappings are far smaller
-constexpr std::size_t kThreads = 64;             // a kept connection holds one
+constexpr std::size_t kDiscardBytesMax =
+    256U << 20;                           // of a body beyond that, read so that the answer gets through
+constexpr std::size_t kThreadsMax = 512;  // a kept connection holds one
+constexpr auto kIdleThreadLife = std::chrono::seconds(10);
+constexpr int kKeepAliveS = 5;
 constexpr const char* kAmzJson = "application/x-amz-json-1.1";
 constexpr const char* kJson = "application/json";
 constexpr std::string_view kTargetStart = "AmazonDMSv20160101.";
@@ -28,11 +36,63 @@ int rest_status(const Fault& fault) {
     return 400;
 }
 
+// Threads as connections need them: an idle connection holds its thread, and clients keep many of them.
+class GrowingThreads final : public httplib::TaskQueue {
+public:
+    void enqueue(std::function<void()> work) override {
+        const std::lock_guard lock(mutex_);
+        waiting_.push_back(std::move(work));
+        if (idle_ >= waiting_.size() || threads_ >= kThreadsMax) {
+            wake_.notify_one();
+            return;
+        }
+        try {
+            std::thread([this] { run(); }).detach();
+            ++threads_;
+        } catch (const std::system_error&) {  // no more threads to be had: those that are there get to it
+        }
+    }
+    void shutdown() override {
+        std::unique_lock lock(mutex_);
+        stopping_ = true;
+        wake_.notify_all();
+        ended_.wait(lock, [&] { return threads_ == 0; });
+    }
+
+private:
+    void run() {
+        std::unique_lock lock(mutex_);
+        for (;;) {
+            if (waiting_.empty()) {
+                if (stopping_) break;
+                ++idle_;
+                const bool woken =
+                    wake_.wait_for(lock, kIdleThreadLife, [&] { return !waiting_.empty() || stopping_; });
+                --idle_;
+                if (!woken) break;
+                continue;
+            }
+            const auto work = std::move(waiting_.front());
+            waiting_.pop_front();
+            lock.unlock();
+            work();
+            lock.lock();
+        }
+        if (--threads_ == 0) ended_.notify_all();
+    }
+
+    std::mutex mutex_;  // guards all below
+    std::condition_variable wake_, ended_;
+    std::deque<std::function<void()>> waiting_;
+    std::size_t threads_ = 0, idle_ = 0;
+    bool stopping_ = false;
+};
+
 class HttplibServer final : public HttpServer {
 public:
     HttplibServer(HttpOptions options, Service& service, Clock& clock, Log& log)
         : options_(std::move(options)), service_(service), clock_(clock), log_(log) {
-        server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };  // the library deletes it
+        server_.new_task_queue = [] { return new GrowingThreads; };  // the library deletes it
         // SO_REUSEPORT, the library's default, would let two servers share one port unnoticed.
         server_.set_socket_options([](socket_t socket) {
             const int yes = 1;
@@ -41,7 +101,7 @@ public:
         server_.set_tcp_nodelay(true);
         server_.set_payload_max_length(kBodyBytesMax);
         server_.set_keep_alive_max_count(1'000'000);
-        server_.set_keep_alive_timeout(15);
+        server_.set_keep_alive_timeout(kKeepAliveS);
         server_.set_read_timeout(30);
         server_.set_write_timeout(30);
         routes();
@@ -77,18 +137,28 @@ private:
         std::atomic<int>& count_;
     };
 
-    // Reads the body, also a compressed or chunked one, up to the limit; false: too large, and answered.
-    static bool read_body(const httplib::ContentReader& reader, std::string& body) {
-        bool small_enough = true;
-        const bool whole = reader([&](const char* data, std::size_t size) {
-            if (body.size() + size > kBodyBytesMax) {
-                small_enough = false;
-                return false;
-            }
-            body.append(data, size);
-            return true;
+    // Reads the body, also a compressed or chunked one, up to the limit; false: not whole, and answered.
+    static bool read_body(const httplib::ContentReader& reader, std::string& body, Response& response,
+                          bool rest) {
+        std::size_t size = 0;
+        const bool whole = reader([&](const char* data, std::size_t length) {
+            size += length;
+            if (size <= kBodyBytesMax)
+                body.append(data, length);
+            else
+                body.clear();
+            return size <= kDiscardBytesMax;
         });
-        return small_enough && whole;  // the library, too, refuses what is announced as too large
+        if (whole && size <= kBodyBytesMax) return true;
+        if (size > kBodyBytesMax || response.status == 413) {
+            too_large(response, rest);
+        } else {  // cut off, or not what its headers say
+            response.status = 400;
+            const auto* text = "The request's body could not be read.";
+            response.set_content(rest ? message_page(text) : fault_page("SerializationException", text, {}),
+                                 rest ? kJson : kAmzJson);
+        }
+        return false;
     }
 
     static void too_large(Response& response, bool rest) {
@@ -160,7 +230,7 @@ private:
                 const Busy busy(busy_);
                 identify(response);
                 std::string body;
-                if (!read_body(reader, body)) return too_large(response, false);
+                if (!read_body(reader, body, response, false)) return;
                 answer_dms(request, response, body);
             });
         server_.Get("/healthz",
@@ -195,7 +265,7 @@ private:
             [this](const Request& request, Response& response, const httplib::ContentReader& reader) {
                 const Busy busy(busy_);
                 std::string body;
-                if (!read_body(reader, body)) return too_large(response, true);
+                if (!read_body(reader, body, response, true)) return;
                 answer_rest(request, response, body, [&](const Caller& caller) {
                     return service_.v1_ask(caller, request.matches[1], request.matches[2], body);
                 });

@@ -39,7 +39,17 @@ Answer<std::monostate> checked(const Result<>& result) {
     return {};
 }
 
+// A rule for each of a hundred thousand tables passes.
+constexpr JsonLimits kMappingsLimits{2'000'000, 32}, kSettingsLimits{20'000, 32};
+
+Answer<std::monostate> check_settings(const std::optional<std::string>& settings) {
+    if (settings && !within(kSettingsLimits, *settings)) return invalid_value("Invalid task settings JSON");
+    return {};
+}
+
 Answer<std::monostate> check_mappings(const std::string& mappings) {
+    if (!within(kMappingsLimits, mappings))
+        return invalid_value("TableMappings hold too many values or levels.");
     GW_TRY(checked(mapping::compile_selection(mappings)));
     return {};
 }
@@ -189,6 +199,7 @@ Answer<model::CreateReplicationTaskResponse> Service::create_task(
         GW_TRY(check_stop_position(*in.cdc_stop_position));
     GW_TRY(check_mappings(*in.table_mappings));
 
+    GW_TRY(check_settings(in.replication_task_settings));
     TaskRecord record;
     const auto type = migration_type(*in.migration_type);
     record.user_settings = in.replication_task_settings.value_or("{}");
@@ -250,6 +261,7 @@ Answer<model::ModifyReplicationTaskResponse> Service::modify_task(
                           in.replication_task_settings || in.cdc_start_time || in.cdc_start_position ||
                           in.cdc_stop_position || in.task_data;
     if (!anything) return invalid_combination("No modifications were requested");
+    GW_TRY(check_settings(in.replication_task_settings));
     if (status != "ready" && status != "stopped" && status != "failed" && status != "failed-move") {
         const bool severities = status == "running" && in.replication_task_settings &&
                                 !in.replication_task_identifier && !in.migration_type && !in.table_mappings &&

@@ -1,6 +1,7 @@
 #include "app/serve.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -89,6 +90,10 @@ Result<> run(const Options& options) {
     for (const int s : {SIGTERM, SIGINT}) sigaddset(&signals, s);
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
+
+    // Threads come and go with connections: few arenas, and what a large request took goes back.
+    ::mallopt(M_ARENA_MAX, 2);
+    ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
 
     SystemClock clock;
     Log log;
