@@ -212,9 +212,9 @@ Answer<model::DescribeEventsResponse> Service::describe_events(Call& call,
         if (task.shown->status != "running" && task.shown->status != "starting") continue;
         const auto report = report_of(task);
         if (!report) continue;
-        const auto seen = task.events_seen;
+        const auto seen = task.events_seen_us;
         take_events(call.scope, task, *report);
-        if (task.events_seen != seen) GW_TRY(save(call.scope, *task.shown->replication_task_arn, task));
+        if (task.events_seen_us != seen) GW_TRY(save(call.scope, *task.shown->replication_task_arn, task));
     }
     constexpr std::int64_t kWindowMinutes = 60;
     const auto window_us = in.duration.value_or(kWindowMinutes) * kMinuteUs;

@@ -48,7 +48,7 @@ const Shape& shape_of(const TaskRecord*) {
         field<&TaskRecord::ran>("ran"),
         field<&TaskRecord::run_ran>("run_ran"),
         field<&TaskRecord::visible_until>("visible_until"),
-        field<&TaskRecord::events_seen>("events_seen"),
+        field<&TaskRecord::events_seen_us>("events_seen_us"),
         field<&TaskRecord::run_started>("run_started"),
     };
     static constexpr Shape shape{"task record", members};

@@ -48,7 +48,7 @@ struct TaskRecord {
     std::optional<bool> ran;                                 // a process of it once reached "running"
     std::optional<bool> run_ran;                             // one of the last start did
     std::optional<Timestamp> visible_until;                  // shown as running until then, though it ended
-    std::optional<Timestamp> events_seen;                    // time of the last event taken from a report
+    std::optional<std::int64_t> events_seen_us;              // time of the last event taken from a report
     std::optional<Timestamp> run_started;
 };
 

@@ -300,10 +300,10 @@ void Service::take_report(const std::string& scope, TaskRecord& record, const Ta
 
 // What the process noted for DescribeEvents. mutex_ is held; the caller saves the record.
 void Service::take_events(const std::string& scope, TaskRecord& record, const TaskReport& report) {
-    const std::int64_t before = record.events_seen.value_or(Timestamp{}).us;
+    const std::int64_t before = record.events_seen_us.value_or(0);
     for (const auto& e : report.events) {
         if (e.time_us <= before) continue;
-        record.events_seen = Timestamp{std::max(e.time_us, record.events_seen.value_or(Timestamp{}).us)};
+        record.events_seen_us = std::max(e.time_us, record.events_seen_us.value_or(0));
         event(scope, kTask, *record.shown->replication_task_identifier, e.category.c_str(), e.message,
               Timestamp{e.time_us});
     }

@@ -1,0 +1,366 @@
+"""States of tasks with a small program in the place of the task process: what a real one seldom does on request.
+
+The program plays what its task's identifier says: its words are states to report, or what to wait for.
+"""
+
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from answers import by, checked_client, mappings, refused
+from godwit import GodwitServer
+
+STATE = "InvalidResourceStateFault"
+COMBINATION = "InvalidParameterCombinationException"
+
+PROGRAM = """#!{python}
+import json, os, pathlib, signal, socket, sys, threading, time
+
+spec = json.load(sys.stdin)
+folder = pathlib.Path(sys.argv[3])
+os.chdir(folder)
+started = pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+pathlib.Path("lock").write_text(f"{{os.getpid()}} {{started}}\\n")
+with open("starts", "a") as file:
+    file.write(spec["start"] + "\\n")
+pathlib.Path("cdc_start").write_text(spec["cdc_start"])
+starts = len(pathlib.Path("starts").read_text().split())
+us = lambda: int(time.time() * 1e6)
+first = us()
+
+
+def report(state, **more):
+    table = dict(name=dict(schema="s", table="t"), state="Table completed", full_load_rows=7, full_load_end_us=us())
+    checkpoint = "checkpoint:V1#1#00000001/0000000A#0#0#*#0#0"
+    out = dict(state=state, start_us=first, fresh_start_us=first, checkpoint=checkpoint,
+               tables=[table], events=[dict(number=1, time_us=first, category="state change", message="noted")])
+    if state in ("stopped", "failed"):
+        out["stop_us"] = us()
+    pathlib.Path("status.new").write_text(json.dumps({{**out, **more}}))
+    os.rename("status.new", "status.json")
+
+
+if spec["start"] == "drop":
+    if "stuck" in spec["identifier"]:
+        report("failed", last_error="the slot is in use")
+        sys.exit(1)
+    sys.exit(0)
+
+server = socket.socket(socket.AF_UNIX)
+pathlib.Path("control.sock").unlink(missing_ok=True)
+server.bind("control.sock")
+server.listen()
+
+
+def answer():
+    while True:
+        line, _ = server.accept()
+        request = json.loads(line.makefile().readline())
+        with open("asked", "a") as file:
+            file.write(json.dumps(request) + "\\n")
+        line.sendall(b'{{"ok":true}}\\n')
+        line.close()
+        if request["op"] == "stop":
+            while "slow" in spec["identifier"] and not pathlib.Path("go").exists():
+                time.sleep(0.02)
+            report("stopped", stop_reason="NORMAL")
+            os._exit(0)
+
+
+threading.Thread(target=answer, daemon=True).start()
+for word in spec["identifier"].split("-")[1:]:
+    if word == "runs":
+        report("running")
+    elif word == "once" and starts > 1:
+        break
+    elif word == "crashes":
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif word == "ends":
+        report("stopped", stop_reason="FULL_LOAD_ONLY_FINISHED")
+        os._exit(0)
+    elif word in ("fails", "breaks"):
+        report("failed", last_error="No space.", recoverable=word == "breaks")
+        os._exit(1)
+report("running")
+while True:
+    time.sleep(60)
+"""
+QUICK_RESTARTS = '{"ErrorBehavior":{"RecoverableErrorInterval":0,"RecoverableErrorCount":2}}'
+
+
+def wait_until(condition, timeout_s=20):
+    deadline = time.monotonic() + timeout_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "not within the time"
+        time.sleep(0.03)
+    return value
+
+
+class Stage:
+    """A service with the program, an instance, and one database for both endpoints."""
+
+    def __init__(self, folder, database, visible_s="0"):
+        program = folder / "program"
+        program.write_text(PROGRAM.format(python=sys.executable))
+        program.chmod(0o700)
+        self.server = GodwitServer(
+            folder / "data",
+            environment={"GODWIT_TASK_PROGRAM": str(program), "GODWIT_MIN_RUNNING_VISIBLE": visible_s},
+        )
+        self.server.start()
+        self.dms, _ = checked_client(self.server)
+        self.instance = self.dms.create_replication_instance(
+            ReplicationInstanceIdentifier="one", ReplicationInstanceClass="dms.t3.micro"
+        )["ReplicationInstance"]["ReplicationInstanceArn"]
+        self.dms.get_waiter("replication_instance_available").wait(WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        self.source, self.target = (
+            self.dms.create_endpoint(EndpointIdentifier=kind, EndpointType=kind, **database.endpoint())["Endpoint"][
+                "EndpointArn"
+            ]
+            for kind in ("source", "target")
+        )
+
+    def restart(self):
+        self.server.kill()
+        self.server.start()
+        self.dms, _ = checked_client(self.server)
+
+    def task(self, name, kind="full-load", **more):
+        return self.dms.create_replication_task(
+            ReplicationTaskIdentifier=name, SourceEndpointArn=self.source, TargetEndpointArn=self.target,
+            ReplicationInstanceArn=self.instance, MigrationType=kind, TableMappings=mappings(),
+            **{"ReplicationTaskSettings": QUICK_RESTARTS, **more},
+        )["ReplicationTask"]["ReplicationTaskArn"]  # fmt: skip
+
+    def start(self, arn, how="start-replication", **more):
+        self.be(arn, "ready", "stopped", "failed")
+        return self.dms.start_replication_task(ReplicationTaskArn=arn, StartReplicationTaskType=how, **more)
+
+    def stop(self, arn):
+        return self.dms.stop_replication_task(ReplicationTaskArn=arn)["ReplicationTask"]
+
+    def the(self, arn):
+        (one,) = self.dms.describe_replication_tasks(**by("replication-task-arn", arn))["ReplicationTasks"]
+        return one
+
+    def be(self, arn, *statuses):
+        return wait_until(lambda: (task := self.the(arn))["Status"] in statuses and task)
+
+    def file(self, arn, name) -> Path:
+        return self.server.data / "tasks" / arn.rpartition(":")[2].lower() / name
+
+    def starts(self, arn):
+        return self.file(arn, "starts").read_text().split()
+
+    def events(self, name):
+        return [e["Message"] for e in self.dms.describe_events(SourceIdentifier=name)["Events"]]
+
+
+@pytest.fixture(scope="module")
+def stage(godwit_program, tmp_path_factory, source):
+    stage = Stage(tmp_path_factory.mktemp("states"), source)
+    yield stage
+    stage.server.close()
+
+
+def test_start_types_of_a_full_load(stage):
+    arn = stage.task("full-runs-ends")
+    with refused(COMBINATION):
+        stage.start(arn, "resume-processing")
+    with refused(COMBINATION):
+        stage.start(arn, CdcStartPosition="0/1")
+    stage.start(arn)
+    assert stage.be(arn, "stopped")["StopReason"] == "Stop Reason FULL_LOAD_ONLY_FINISHED"
+    with refused(COMBINATION, "Start Type : START_REPLICATION, valid only for tasks running for the first time"):
+        stage.start(arn)
+    for how in ("resume-processing", "reload-target"):
+        stage.start(arn, how)
+        stage.be(arn, "stopped")
+    assert stage.starts(arn) == ["fresh", "resume", "reload"]
+
+
+def test_a_first_start_may_be_called_a_reload(stage):
+    arn = stage.task("both-stays", "full-load-and-cdc")
+    stage.start(arn, "reload-target")
+    stage.be(arn, "running")
+    assert stage.starts(arn) == ["fresh"]
+    stage.stop(arn)
+    stage.be(arn, "stopped")
+
+
+def test_start_types_of_changes_only(stage):
+    arn = stage.task("changes-stays", "cdc", CdcStartPosition="0/5")
+    with refused(COMBINATION):
+        stage.start(arn, "reload-target")
+    for more, position in (({}, "0/5"), ({"CdcStartPosition": "0/7"}, "0/7")):
+        stage.start(arn, **more)
+        stage.be(arn, "running")
+        assert stage.file(arn, "cdc_start").read_text() == position
+        stage.stop(arn)
+        stage.be(arn, "stopped")
+    assert stage.the(arn)["CdcStartPosition"] == "0/5"
+    with refused(COMBINATION):
+        stage.start(arn)
+    assert stage.starts(arn) == ["fresh", "fresh"]
+
+
+def test_what_a_running_task_refuses(stage):
+    arn = stage.task("busy-stays", "full-load-and-cdc")
+    with refused(STATE):
+        stage.stop(arn)
+    stage.start(arn)
+    stage.be(arn, "running")
+    with refused(STATE, "Replication Task cannot be started, invalid state"):
+        stage.dms.start_replication_task(ReplicationTaskArn=arn, StartReplicationTaskType="resume-processing")
+    with refused(STATE):
+        stage.dms.delete_replication_task(ReplicationTaskArn=arn)
+    with refused(STATE):
+        stage.dms.modify_replication_task(ReplicationTaskArn=arn, TableMappings=mappings("other"))
+    for endpoint in (stage.source, stage.target):
+        with refused(STATE):
+            stage.dms.modify_endpoint(EndpointArn=endpoint, DatabaseName="other")
+    levels = '{"Logging":{"LogComponents":[{"Id":"SORTER","Severity":"LOGGER_SEVERITY_DEBUG"}]}}'
+    changed = stage.dms.modify_replication_task(ReplicationTaskArn=arn, ReplicationTaskSettings=levels)
+    assert changed["ReplicationTask"]["Status"] == "running"
+    assert '"op": "log"' in stage.file(arn, "asked").read_text()
+    tables = [{"SchemaName": "s", "TableName": "t"}]
+    stage.dms.reload_tables(ReplicationTaskArn=arn, TablesToReload=tables)
+    assert '"op": "reload"' in stage.file(arn, "asked").read_text()
+    stage.stop(arn)
+    stage.be(arn, "stopped")
+    with refused(STATE):
+        stage.dms.reload_tables(ReplicationTaskArn=arn, TablesToReload=tables)
+
+
+def test_a_failure_shows_its_text_twice(stage):
+    arn = stage.task("bad-runs-fails")
+    stage.start(arn)
+    task = stage.be(arn, "failed")
+    text = "Last Error  No space. Stop Reason FATAL_ERROR Error Level FATAL"
+    assert (task["StopReason"], task["LastFailureMessage"]) == (text, text)
+    assert "Replication task has failed.\nReason: " + text in stage.events("bad-runs-fails")
+
+
+def test_recoverable_errors_are_retried_while_running(stage):
+    arn = stage.task("retried-runs-breaks")
+    stage.start(arn)
+    task = stage.be(arn, "failed")
+    assert task["LastFailureMessage"].endswith(" Stop Reason RECOVERABLE_ERROR Error Level RECOVERABLE")
+    assert len(stage.starts(arn)) == 3  # one start, RecoverableErrorCount restarts
+
+
+def test_a_crash_is_nobodys_business(stage):
+    arn = stage.task("crashed-runs-once-crashes", "full-load-and-cdc")
+    stage.start(arn)
+    wait_until(lambda: stage.file(arn, "starts").exists() and stage.starts(arn) == ["fresh", "resume"])
+    assert stage.the(arn)["Status"] == "running"
+    assert stage.the(arn)["ReplicationTaskStats"]["TablesLoaded"] == 1
+    stage.stop(arn)
+    stage.be(arn, "stopped")
+
+
+def test_the_events_of_a_task(stage):
+    arn = stage.task("told-stays", "full-load-and-cdc")
+    stage.start(arn)
+    stage.be(arn, "running")
+    stage.stop(arn)
+    stage.be(arn, "stopped")
+    stage.dms.delete_replication_task(ReplicationTaskArn=arn)
+    wait_until(lambda: "Replication task has been deleted." in stage.events("told-stays"))
+    assert stage.events("told-stays") == [
+        "Replication task has been created.",
+        "noted",
+        "Replication task has started, with flag = fresh start.",
+        "Replication task has stopped. Stop Reason NORMAL",
+        "Replication task has been deleted.",
+    ]
+
+
+def test_a_deletion_that_cannot_clean_up(stage):
+    arn = stage.task("stuck-runs-ends", ReplicationTaskSettings='{"FailTaskWhenCleanTaskResourceFailed":true}')
+    stage.start(arn)
+    stage.be(arn, "stopped")
+    stage.dms.delete_replication_task(ReplicationTaskArn=arn)
+    assert "the slot is in use" in stage.be(arn, "failed")["LastFailureMessage"]
+    stage.dms.modify_replication_task(
+        ReplicationTaskArn=arn, ReplicationTaskSettings='{"FailTaskWhenCleanTaskResourceFailed":false}'
+    )
+    stage.be(arn, "failed")
+    deleted = stage.dms.delete_replication_task(ReplicationTaskArn=arn)["ReplicationTask"]
+    assert {"StopReason", "ReplicationTaskStartDate", "RecoveryCheckpoint"} <= deleted.keys()
+    wait_until(lambda: not stage.file(arn, "starts").exists())
+    assert any("the slot is in use" in text for text in stage.events("stuck-runs-ends"))
+
+
+def test_a_killed_service_finds_every_state_again(stage):
+    running = stage.task("found-stays", "full-load-and-cdc")
+    stopping = stage.task("slow-stays", "full-load-and-cdc")
+    meanwhile = stage.task("slow-stays-too", "full-load-and-cdc")
+    for arn in (running, stopping, meanwhile):
+        stage.start(arn)
+        stage.be(arn, "running")
+    for arn in (stopping, meanwhile):
+        assert stage.stop(arn)["Status"] == "stopping"
+        wait_until(lambda arn=arn: stage.file(arn, "asked").exists())
+    stage.server.kill()
+    stage.file(meanwhile, "go").touch()
+    wait_until(lambda: stage.server.task_pid(meanwhile) is None)
+    stage.server.start()
+    stage.dms, _ = checked_client(stage.server)
+    assert stage.the(running)["Status"] == "running"
+    assert stage.be(meanwhile, "stopped")["StopReason"] == "Stop Reason NORMAL"
+    assert stage.the(stopping)["Status"] == "stopping"
+    stage.file(stopping, "go").touch()
+    assert stage.be(stopping, "stopped")["StopReason"] == "Stop Reason NORMAL"
+    assert [len(stage.starts(arn)) for arn in (running, stopping, meanwhile)] == [1, 1, 1]
+    stage.stop(running)
+    stage.be(running, "stopped")
+
+
+def test_a_service_killed_right_after_its_answer(stage):
+    """Whatever was answered goes on: a creation, a start, a deletion."""
+    started = stage.task("kept-stays", "full-load-and-cdc")
+    stage.start(started)
+    created = stage.task("made")
+    stage.restart()
+    stage.be(created, "ready")
+    stage.be(started, "running")
+    stage.stop(started)
+    stage.be(started, "stopped")
+    stage.dms.delete_replication_task(ReplicationTaskArn=started)
+    stage.restart()
+    wait_until(
+        lambda: (
+            started not in [t["ReplicationTaskArn"] for t in stage.dms.describe_replication_tasks()["ReplicationTasks"]]
+        )
+    )
+    assert not stage.file(started, "starts").exists()
+
+
+def test_a_short_load_is_shown_as_running_for_a_while(godwit_program, tmp_path, source):
+    stage = Stage(tmp_path, source, visible_s="3")
+    with stage.server:
+        arn = stage.task("short-runs-ends")
+        stage.start(arn)
+        wait_until(lambda: stage.file(arn, "status.json").exists() and stage.server.task_pid(arn) is None)
+        task = stage.be(arn, "running")
+        assert "StopReason" not in task
+        assert (
+            task["ReplicationTaskStats"].get("StopDate")
+            or time.sleep(0.2)
+            or (stage.the(arn)["ReplicationTaskStats"]["StopDate"])
+        )
+        with refused(STATE):
+            stage.dms.delete_replication_task(ReplicationTaskArn=arn)
+        task = stage.be(arn, "stopped")
+        assert task["StopReason"] == "Stop Reason FULL_LOAD_ONLY_FINISHED"
+        stats = task["ReplicationTaskStats"]
+        assert stats["StopDate"] - stats["StartDate"] < timedelta(seconds=2)
+        # a user need not wait for it
+        stage.start(arn, "reload-target")
+        stage.be(arn, "running")
+        assert stage.stop(arn)["Status"] == "stopping"
+        stage.be(arn, "stopped")
