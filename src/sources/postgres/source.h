@@ -86,7 +86,6 @@ private:
     std::mutex tables_mutex_;  // guards captured_, running_stream_
     LogStream* running_stream_ = nullptr;
     std::map<TableName, std::shared_ptr<const TableSchema>> captured_;
-    std::atomic<std::uint64_t> server_end_ = 0;
 };
 
 }  // namespace godwit::postgres
