@@ -49,7 +49,9 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
         if (same_order(known, relation) || now == nullptr || !same_shape(*now, relation) || !same_order(*now, relation))
             return plan;
     }
-    if (now == nullptr || !same_shape(*now, relation)) {
+    // Equal names are not enough: where two have been swapped since, the columns' numbers in the catalogue would say
+    // the opposite of what the log's rows mean.
+    if (now == nullptr || !same_shape(*now, relation) || !same_order(*now, relation)) {
         plan.kind = ReshapePlan::Kind::reload;
         plan.reason = now == nullptr
                           ? fmt::format("table {} was altered and then dropped at the source", known.name.text())
