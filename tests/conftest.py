@@ -1,5 +1,7 @@
 """What every suite stands on. A missing program is an error, never a skip."""
 
+import itertools
+
 import pytest
 from godwit import program
 
@@ -9,3 +11,32 @@ def godwit_program():
     path = program()
     assert path.exists(), f"{path} is not built: run make build"
     return path
+
+
+def _kills(config):
+    """The kills that the crash suite counted, on whichever worker; none when it did not run."""
+    from kills import counted
+
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return None
+    return counted(itertools.chain.from_iterable(reporter.stats.values())) or None
+
+
+def pytest_sessionfinish(session):
+    from kills import too_few
+
+    kills = _kills(session.config)
+    # a part of the suite proves nothing about the whole
+    part = session.config.option.keyword or any("::" in a or a.endswith(".py") for a in session.config.args)
+    if kills and not part and session.exitstatus == 0 and too_few(kills):
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    from kills import table, too_few
+
+    if kills := _kills(config):
+        terminalreporter.section("kills by phase")
+        for line in table(kills) + too_few(kills):
+            terminalreporter.line(line)

@@ -65,6 +65,7 @@ Result<> failpoint(std::string_view name) {
         const auto it = t.points.find(name);
         if (it == t.points.end() || ++it->second.seen != it->second.at) return {};
         action = it->second.action;
+        if (action.starts_with("then:")) t.points[action.substr(5)] = Armed{"kill"};
     }
     if (action == "kill") {
         std::raise(SIGKILL);

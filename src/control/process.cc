@@ -16,6 +16,8 @@
 #include <fstream>
 #include <vector>
 
+#include "base/failpoint.h"
+
 extern char** environ;  // NOLINT: POSIX
 
 namespace godwit::control {
@@ -125,6 +127,7 @@ Result<ProcessId> spawn_task(const std::string& program, const std::filesystem::
     posix_spawnattr_destroy(&attributes);
     if (code != 0) return system_error("cannot start " + program, code);
 
+    GW_FAILPOINT("serve.unnoted");
     const auto process = find_process(pid).value_or(ProcessId{pid, 0});
     if (const auto noted = note_spawned(folder, process, before); !noted) {
         ::kill(pid, SIGKILL);  // without the note a restarted server would not find it

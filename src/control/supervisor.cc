@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/failpoint.h"
 #include "base/files.h"
 #include "control/process.h"
 
@@ -137,6 +138,7 @@ public:
         if (!it->second.stop_wanted) {
             it->second.stop_wanted = true;
             it->second.stop_since = clock_.steady();
+            GW_FAILPOINT("serve.stop_wanted");
         }
         wake_.notify_all();
         return {};
@@ -228,7 +230,9 @@ private:
     }
 
     Result<> spawn(Watched& task) {
+        GW_FAILPOINT("serve.spawning");
         task.process = GW_TRY(spawn_task(program_, folder(task.spec.id), to_json(task.spec)));
+        GW_FAILPOINT("serve.spawned");
         task.child = true;
         task.phase = Phase::live;
         task.started_at = clock_.steady();

@@ -31,6 +31,7 @@ Result<> ApplyLoop::open_group() {
 
 Result<> ApplyLoop::commit_group() {
     if (!group_open_) return {};
+    if (group_transactions_ > 1) GW_FAILPOINT("apply.group");
     GW_CHECK(applier_->commit(pending_, {}));
     group_open_ = false;
     applied_ = pending_;
@@ -419,6 +420,7 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
         // A table joins the common position, so that position must be the one that it has reached: both in one
         // transaction, or a restart from an older position would apply the difference twice.
         const bool joins = phase == TablePhase::joined && pending_order_ > applied_order_ && GW_RULE("join.position");
+        if (changes != 0) GW_FAILPOINT("catchup.before_commit");
         GW_CHECK(applier_->commit(joins ? pending_ : std::nullopt, {state}));
         GW_FAILPOINT("catchup.committed");
         if (joins) {
@@ -504,6 +506,7 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
                     defined[r.relation] = true;
                 }
                 if (outcome) outcome = applier_->apply(r);
+                GW_FAILPOINT("catchup.change");
                 ++changes;
                 auto& k = seen_[name];
                 if (r.kind == RecordKind::insert) ++k.inserts;
@@ -623,6 +626,7 @@ Result<StopCause> ApplyLoop::run(std::stop_token stop) {
                 GW_CHECK(join_loaded());
             }
             if (stop.stop_requested()) {
+                GW_FAILPOINT("stop.seen");
                 GW_CHECK(save_idle_position());
                 return StopCause::asked;
             }

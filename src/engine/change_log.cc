@@ -148,6 +148,7 @@ ByteBuffer& ChangeLog::buffer(std::uint32_t stream) {
 }
 
 Result<> ChangeLog::recorded(std::uint32_t stream) {
+    if (stream != 0) GW_FAILPOINT("stream.open");
     Staging& staging = stream == 0 ? *staging_ : streams_[stream]->staging;
     const std::byte* record = staging.data.data() + staging.before;
     const auto kind = static_cast<RecordKind>(record[4]);

@@ -274,6 +274,7 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
 }
 
 Result<std::string> Task::finish(StopCause cause) {
+    GW_FAILPOINT("stop.applied");
     switch (cause) {
         case StopCause::asked: return std::string("NORMAL");
         case StopCause::after_load: return std::string("STOPPED_AFTER_FULL_LOAD");

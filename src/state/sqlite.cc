@@ -4,6 +4,7 @@
 
 #include <mutex>
 
+#include "base/failpoint.h"
 #include "state/stores.h"
 
 namespace godwit::state {
@@ -119,8 +120,10 @@ public:
 
     Result<> put(const StoredResource& r) override {
         const std::lock_guard lock(mutex_);
+        GW_FAILPOINT("store.before_put");
         Statement s(db_, put_);
         GW_TRY(s.bind(r.kind).bind(r.region).bind(r.key).bind(r.document).step());
+        GW_FAILPOINT("store.put");
         return {};
     }
     Result<std::optional<StoredResource>> get(const std::string& kind, const std::string& region,

@@ -142,7 +142,7 @@ class Traffic:
 
         r = random.Random(self._seed * 1000 + me)
         connection = None
-        number = self._seed * 10_000_000 + me * 1_000_000
+        number = self._seed * 1_000_000 + me * 300_000  # below 2**31
         turn = 0
         while not self._stop.is_set():
             try:

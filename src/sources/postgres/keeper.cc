@@ -175,6 +175,7 @@ public:
             // ACCESS SHARE on views and foreign tables as well; partitions come with their root
             GW_CHECK(session.run("LOCK TABLE " + quoted + " IN ACCESS SHARE MODE"));
         }
+        GW_FAILPOINT("keeper.locked");
         const auto then = GW_TRY(session.query(shape_sql(table)));
         const auto now = GW_TRY(watcher_->query(shape_sql(table)));
         if (GW_RULE("snapshot.shape_check"))

@@ -619,6 +619,7 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
 }
 
 Result<Position> PostgresSource::recovery_position(const Position& applied) {
+    GW_FAILPOINT("stop.position");
     const std::lock_guard lock(control_mutex_);
     if (!slot_) return applied;
     pg::Connection* c = GW_TRY(control());

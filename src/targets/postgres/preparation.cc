@@ -747,7 +747,9 @@ Result<> finish_table(Sessions& sessions, const TargetContext& x, const TableSch
     if (prepared.created) {
         auto built = in_transaction([&]() -> Result<> {
             const auto now = GW_TRY(describe_one(c, target));
-            return build_keys(c, source, now, target);
+            GW_CHECK(build_keys(c, source, now, target));
+            GW_FAILPOINT("finish.keys_open");
+            return {};
         });
         if (!built) return built;
         GW_FAILPOINT("finish.keys_built");
