@@ -73,7 +73,9 @@ public:
 private:
     struct Transaction {
         bool open = false;
-        bool done_before = false;  // at or below the common position already
+        // At or below the common position already. So is what comes before the first begin: a log that was read back
+        // may start inside a transaction, which was released because it had been applied.
+        bool done_before = true;
         std::uint64_t order = 0;
         std::int64_t commit_time_us = 0;
         Record begin;              // without its list

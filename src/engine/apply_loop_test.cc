@@ -207,6 +207,16 @@ TEST_F(ApplyLoopTest, what_ends_at_or_below_the_common_position_is_skipped) {
     EXPECT_EQ(position(), at(45));
 }
 
+// A spool that is read back starts with the chunk in which the common position lies, maybe inside a
+// transaction.
+TEST_F(ApplyLoopTest, what_comes_before_the_first_begin_was_applied) {
+    insert(a_, {"1", "x"});
+    commit(10);
+    transaction(a_, 20, {"2", "x"});
+    EXPECT_EQ(run_all(at(15)), StopCause::asked);
+    EXPECT_EQ(rows(a_), (Rows{{"2", "x"}}));
+}
+
 TEST_F(ApplyLoopTest, what_the_snapshot_contains_is_skipped) {
     add(b_, TablePhase::joined, {at(25).token}, {{"1", "x"}, {"2", "x"}});
     for (std::uint64_t i = 1; i <= 4; ++i) transaction(b_, i * 10, {std::to_string(i), "x"});

@@ -22,7 +22,7 @@ enum class Frame : std::uint8_t {
     head = 1,      // u8 guarded, u8 of a stream, from position
     relation = 2,  // one relation record
     chunk = 3,     // records
-    stream = 4,    // u64 number of the file whose chunks come here
+    span = 4,      // u64 number of another file, u64 from, u64 to: its frames in between come here
     durable = 5,   // position up to which everything is in the spool
 };
 constexpr std::size_t kFrameHead = 13;
@@ -273,19 +273,36 @@ Result<> ChangeLog::spill_log() {
             if (chunk.data.empty()) break;
             GW_CHECK(spill(chunk, *file));
         } else if (guard_) {
-            // part of a streamed transaction: its own file is named once, where its first chunk stands
-            const bool first = on_disk_ == first_ || chunks_[on_disk_ - 1 - first_]->file != chunk.file;
-            if (first && !(log_file_ != 0 && chunk.file == log_file_)) {
-                File* file = GW_TRY(log_file());
-                ByteBuffer number;
-                number.put_le(chunk.file);
-                GW_TRY(file->write(Frame::stream, number.view()));
-                if (::fdatasync(files_[chunk.file]->fd) != 0) return io_error("cannot fsync", files_[chunk.file]->path);
-            }
+            on_disk_ = GW_TRY(name_span(on_disk_));
+            continue;
         }
         ++on_disk_;
     }
     return {};
+}
+
+// Chunks that lie in another file already (of a streamed transaction, or written before the guard was on) stay there:
+// the guarded file names the place. Returns the first chunk behind those.
+Result<std::uint64_t> ChangeLog::name_span(std::uint64_t number) {
+    const auto end_of = [](const Chunk& c) { return c.file_offset + kFrameHead + c.bytes; };
+    const Chunk& first = *chunks_[number - first_];
+    std::uint64_t to = end_of(first), end = number + 1;
+    for (; end < first_ + chunks_.size(); ++end) {
+        const Chunk& next = *chunks_[end - first_];
+        if (next.file != first.file || next.file_offset != to) break;
+        to = end_of(next);
+    }
+    File& other = *files_.at(first.file);
+    if (::fdatasync(other.fd) != 0) return io_error("cannot fsync", other.path);
+    File* file = GW_TRY(log_file());
+    ByteBuffer span;
+    span.put_le(first.file);
+    span.put_le(first.file_offset);
+    span.put_le(to);
+    GW_TRY(file->write(Frame::span, span.view()));
+    file->chunks += end - number;
+    for (; number < end; ++number) chunks_[number - first_]->named_in = file->number;
+    return end;
 }
 
 Result<> ChangeLog::spill(Chunk& chunk, File& file) {
@@ -362,38 +379,33 @@ Result<> ChangeLog::sync_guard() {
     return {};
 }
 
-Result<> ChangeLog::set_guard(bool on) {
-    const std::lock_guard lock(mutex_);
-    if (on == guard_) return {};
-    if (on) {
-        // The guarded files must hold the whole log from its head on: what lies in unguarded files is read back.
-        for (auto& chunk : chunks_) {
-            if (chunk->file == 0 || (log_file_ != 0 && chunk->file != log_file_ && !files_.contains(chunk->file))) continue;
-            if (chunk->data.empty()) {
-                auto frame = GW_TRY(files_[chunk->file]->read(chunk->file_offset));
-                chunk->data = std::move(frame.second);
-                memory_bytes_ += chunk->bytes;
-            }
-            spool_bytes_ -= chunk->bytes;
-            --files_[chunk->file]->chunks;
-            chunk->file = 0;
-        }
-        on_disk_ = first_;
-        if (log_file_ != 0) files_[log_file_]->open = false;
-        log_file_ = 0;
-        guard_ = true;
-        durable_ = {};
-        drop_released();
-        auto outcome = sync_guard();
-        if (!outcome) guard_ = false;
-        return outcome;
+Result<> ChangeLog::start_guard() {
+    // What lies in files may be much, and to make it durable may take long: not while everybody waits.
+    std::vector<int> written;
+    {
+        const std::lock_guard lock(mutex_);
+        if (guard_) return {};
+        for (const auto& [number, file] : files_) written.push_back(::fcntl(file->fd, F_DUPFD_CLOEXEC, 0));
     }
-    guard_ = false;
+    for (const int fd : written) {
+        if (fd < 0) continue;
+        ::fdatasync(fd);  // errors show again when the file is named
+        ::close(fd);
+    }
+    const std::lock_guard lock(mutex_);
+    // The guarded files must hold the whole log from its head on.
+    on_disk_ = first_;
     if (log_file_ != 0) files_[log_file_]->open = false;
     log_file_ = 0;
+    guard_ = true;
     durable_ = {};
     drop_released();
-    return {};
+    auto outcome = sync_guard();
+    if (!outcome && outcome.error().code == ErrorCode::resource_exhausted) {
+        spool_failed_ = true;
+        spool_failed_at_ = std::chrono::steady_clock::now();
+    }
+    return outcome;
 }
 
 bool ChangeLog::wants_sync() const {
@@ -540,7 +552,8 @@ void ChangeLog::release_before(std::uint64_t number) {
             }
         } else {
             spool_bytes_ -= chunk->bytes;
-            if (auto it = files_.find(chunk->file); it != files_.end()) --it->second->chunks;
+            for (const auto holder : {chunk->file, chunk->named_in})
+                if (auto it = files_.find(holder); it != files_.end()) --it->second->chunks;
         }
         chunks_.pop_front();
         ++first_;
@@ -652,6 +665,7 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
     // Frames up to the last durable mark count; what lies behind it comes again from the source.
     std::optional<SpoolCoverage> coverage;
     std::deque<std::shared_ptr<Chunk>> whole, pending;
+    bool released = false;  // the coverage begins where the next transaction ends
     std::set<std::uint64_t> used;
     std::map<std::uint32_t, std::shared_ptr<const Relation>> relations;
     const auto learn = [&](Bytes records) {
@@ -664,21 +678,29 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
                 next_relation_ = std::max(next_relation_, relation.id + 1);
             }
     };
-    const auto take_chunk = [&](File& file, std::uint64_t at, const ByteBuffer& payload) {
+    const auto take_chunk = [&](File& file, std::uint64_t at, const ByteBuffer& payload, std::uint64_t named_in) {
         auto chunk = std::make_shared<Chunk>();
+        chunk->named_in = named_in;
         chunk->bytes = payload.size();
         chunk->file = file.number;
         chunk->file_offset = at;
         RecordReader reader(payload.view());
         Record r;
-        while (reader.next(r))
+        while (reader.next(r)) {
             if (r.relation != 0 && r.kind != RecordKind::relation &&
                 std::ranges::find(chunk->relations, r.relation) == chunk->relations.end())
                 chunk->relations.push_back(r.relation);
+            if (r.kind == RecordKind::truncate)
+                for (ByteReader in(r.list); !in.at_end();) chunk->relations.push_back(in.le<std::uint32_t>());
+            if (released && (r.kind == RecordKind::commit || r.kind == RecordKind::keepalive)) {
+                coverage->from.token = std::string(r.position);
+                released = false;
+            }
+        }
         learn(payload.view());
         pending.push_back(std::move(chunk));
     };
-    bool broken = false, released = false;
+    bool broken = false;
     std::uint64_t durable_file = 0, durable_end = 0;
     for (auto& [number, f] : found) {
         if (!f.guarded || broken) continue;
@@ -692,39 +714,42 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
             }
             auto& [kind, payload] = *frame;
             if (kind == Frame::relation) learn(payload.view());
-            if (kind == Frame::chunk) take_chunk(*f.file, at, payload);
-            if (kind == Frame::stream) {
+            if (kind == Frame::chunk) take_chunk(*f.file, at, payload, 0);
+            if (kind == Frame::span) {
                 ByteReader in(payload.view());
                 const auto it = found.find(in.le<std::uint64_t>());
-                if (it == found.end()) {
-                    // Released, so its transaction is on the target, and all before it: the coverage begins
-                    // behind it.
-                    released = true;
-                    at += kFrameHead + payload.size();
-                    continue;
+                auto p = in.le<std::uint64_t>();
+                const auto to = in.le<std::uint64_t>();
+                if (in.failed()) {
+                    broken = true;
+                    break;
                 }
-                File& part = *it->second.file;
-                for (std::uint64_t p = kMagic.size(); p < part.size;) {
-                    auto inner = part.read(p);
-                    if (!inner) {
-                        broken = true;
-                        break;
+                if (it == found.end()) {
+                    // Released, so what it held is on the target, and all before it.
+                    released = true;
+                    whole.clear();
+                    pending.clear();
+                } else {
+                    File& part = *it->second.file;
+                    while (p < to && !broken) {
+                        auto inner = part.read(p);
+                        if (!inner || inner->first != Frame::chunk) {
+                            broken = true;
+                            break;
+                        }
+                        take_chunk(part, p, inner->second, number);
+                        p += kFrameHead + inner->second.size();
                     }
-                    if (inner->first == Frame::chunk) take_chunk(part, p, inner->second);
-                    p += kFrameHead + inner->second.size();
+                    if (broken) break;
                 }
             }
             if (kind == Frame::durable) {
                 ByteReader in(payload.view());
                 coverage->to.token = get_string(in);
-                if (released) {
-                    coverage->from = coverage->to;
-                    whole.clear();
-                } else {
-                    whole.insert(whole.end(), pending.begin(), pending.end());
-                }
-                pending.clear();
+                if (released) coverage->from = coverage->to;
                 released = false;
+                whole.insert(whole.end(), pending.begin(), pending.end());
+                pending.clear();
                 durable_file = number;
                 durable_end = at + kFrameHead + payload.size();
             }
@@ -733,8 +758,11 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
     }
     for (const auto& chunk : whole) {
         spool_bytes_ += chunk->bytes;
-        ++found[chunk->file].file->chunks;
-        used.insert(chunk->file);
+        for (const auto number : {chunk->file, chunk->named_in}) {
+            if (number == 0) continue;
+            ++found[number].file->chunks;
+            used.insert(number);
+        }
     }
     for (auto& [number, f] : found) {
         if (!used.contains(number) && !(number == durable_file && !whole.empty())) {

@@ -38,6 +38,7 @@ struct Chunk {
     bool mid_transaction = false;          // begins inside a transaction
     std::uint64_t file = 0;                // spool file number, 0: not on disk
     std::uint64_t file_offset = 0;         // of the frame
+    std::uint64_t named_in = 0;            // guarded file that names that place, 0: none
 };
 using ChunkRef = std::shared_ptr<const Chunk>;
 
@@ -87,7 +88,9 @@ public:
     void passed(std::uint64_t number);
     // The source may forget what ends at or before this position.
     void set_acknowledged(Position position);
-    [[nodiscard]] Result<> set_guard(bool on);
+    // From now on everything is durable in the spool, also what is in the log already. It stays so. An error of
+    // resource_exhausted: the disk is full, it comes when there is room.
+    [[nodiscard]] Result<> start_guard();
     [[nodiscard]] bool guarded() const;
     [[nodiscard]] std::shared_ptr<const Relation> relation(std::uint32_t id) const;  // nullptr: unknown
     [[nodiscard]] std::uint64_t spool_bytes() const;
@@ -112,6 +115,7 @@ private:
     Result<> append(std::vector<std::shared_ptr<Chunk>> chunks, std::optional<Position> position, bool whole);
     Result<> spill_log();
     Result<> spill(Chunk& chunk, File& file);
+    Result<std::uint64_t> name_span(std::uint64_t number);
     Result<File*> log_file();
     Result<std::unique_ptr<File>> create_file(const Position& from, bool guarded);
     Result<> sync_guard();

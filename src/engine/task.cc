@@ -573,7 +573,7 @@ void Task::watch(std::stop_token stop) {
             r.memory_bytes = log_->memory_bytes();
         });
         if (guard && health->retained_bytes > guard_bytes / 4 * 3 && !log_->guarded()) {
-            if (auto on = log_->set_guard(true); !on)
+            if (auto on = log_->start_guard(); !on)
                 context_.log->error(Component::sorter, on.error().text());
             else
                 progress_.event("state change", "The slot guard spools changes to disk: the source retains too much log");
