@@ -158,6 +158,12 @@ public:
     // Starts the log where nothing was loaded (cdc tasks): `from` empty = now. Returns the true start.
     [[nodiscard]] virtual Result<Position> begin_capture(const Position& from, const std::vector<TableSchema>& tables,
                                                          std::stop_token stop) = 0;
+    // Where the source's history parted from this one (ServerTraits::timeline): positions beyond mean
+    // something else now. Nothing: it goes on. data_loss: the source never was on it, or cannot tell.
+    [[nodiscard]] virtual Result<std::optional<Position>> parted(std::uint32_t timeline) {
+        (void)timeline;
+        return std::nullopt;
+    }
     // Goes on with an existing capture; fails with data_loss when the log is gone.
     // Returns up to where the source may already have forgotten its log (what was acknowledged).
     [[nodiscard]] virtual Result<Position> resume_capture(const std::vector<TableSchema>& tables) = 0;

@@ -116,6 +116,7 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         return fail(ErrorCode::data_loss,
                     "the source is another database system than the one this task has loaded from; start it with "
                     "reload-target");
+    if (!fresh && captures()) GW_CHECK(check_history());
     if (fresh) {
         GW_CHECK(target_.reset());
         ledger_.tables.clear();
@@ -212,6 +213,13 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         const auto applied_order = applied ? GW_TRY(source_.order(*applied)) : 0;
         const auto spool_from = spooled ? GW_TRY(source_.order(spooled->from)) : 0;
         const auto spool_to = spooled ? GW_TRY(source_.order(spooled->to)) : 0;
+        if (parted_ && spool_to > GW_TRY(source_.order(*parted_)))
+            return fail(
+                ErrorCode::data_loss,
+                fmt::format(
+                    "the source was switched over at {}, and the spool holds changes up to {}, which the "
+                    "source has lost: start the task with reload-target",
+                    parted_->token, spooled->to.token));
         if (applied && forgotten_order > applied_order && GW_RULE("resume.coverage") &&
             !(spooled && spool_from <= applied_order && spool_to >= forgotten_order))
             return fail(ErrorCode::data_loss,
@@ -271,6 +279,36 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     }
     if (!cause) return std::unexpected(std::move(cause).error());
     return finish(*cause);
+}
+
+// After a failover the places of the log beyond the switch hold other changes: those would be skipped, and
+// what the target already has of the old ones is at the source no more.
+Result<> Task::check_history() {
+    if (ledger_.source_timeline == 0 || source_traits_.timeline == 0) return {};
+    parted_ = GW_TRY(source_.parted(ledger_.source_timeline));
+    if (!parted_) return {};
+    const auto switched = GW_TRY(source_.order(*parted_));
+    const auto lost = [&](const std::string& what) {
+        return fail(
+            ErrorCode::data_loss,
+            fmt::format(
+                "the source was switched over at {} (timeline {} to {}), and {}, which the source has "
+                "lost or replaced by other changes: start the task with reload-target",
+                parted_->token, ledger_.source_timeline, source_traits_.timeline, what));
+    };
+    if (ledger_.applied && GW_RULE("resume.timeline") && GW_TRY(source_.order(*ledger_.applied)) > switched)
+        return lost("the target has applied changes up to " + ledger_.applied->token);
+    for (const auto& t : ledger_.tables) {
+        const bool read_later = !t.mark.empty() && !source_.passed(t.mark, *parted_);
+        if (t.phase != TablePhase::waiting && t.phase != TablePhase::suspended &&
+            (read_later || GW_TRY(source_.order(t.applied)) > switched))
+            return lost("table " + t.name.text() + " was read after that");
+    }
+    context_.log->info(
+        Component::task_manager,
+        fmt::format("the source was switched over at {} (timeline {} to {}), behind what was applied",
+                    parted_->token, ledger_.source_timeline, source_traits_.timeline));
+    return {};
 }
 
 Result<std::string> Task::finish(StopCause cause) {

@@ -58,6 +58,7 @@ private:
     std::optional<TableName> next_reload();
     Result<> reload_table(const TableName& name, std::stop_token stop);
     Result<> prepare_table(const TableName& name, const SnapshotMark& mark);
+    Result<> check_history();
     void start_stream(const Position& from);
     void load_in_background(std::stop_token stop);
     void watch(std::stop_token stop);
@@ -76,6 +77,7 @@ private:
     std::unique_ptr<Selection> selection_;
     ServerTraits source_traits_;
     Ledger ledger_;
+    std::optional<Position> parted_;  // the source has left the history of the ledger's positions there
     TableBook book_;
     std::unique_ptr<ChangeLog> log_;
     std::unique_ptr<ApplyLoop> apply_;

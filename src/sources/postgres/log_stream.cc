@@ -180,6 +180,11 @@ Result<> LogStream::Session::start(Lsn from) {
             "test_decoding of PostgreSQL 18 can crash the server: when a transaction with savepoints and "
             "more "
             "changes than logical_decoding_work_mem is rolled back. Use pgoutput, or raise that setting");
+    // A standby may have taken over since the positions were compared with the source's history.
+    if (const auto self = GW_TRY(connection_.query("IDENTIFY_SYSTEM"));
+        options_.timeline != 0 && self.number(0, 1) != static_cast<std::int64_t>(options_.timeline))
+        return std::unexpected(lost(fmt::format("the source is on timeline {} now, no longer on {}",
+                                                self.number(0, 1), options_.timeline)));
     const auto timeout =
         GW_TRY(connection_.query("SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'"));
     if (const auto ms = timeout.number(0, 0); ms > 0)
@@ -221,10 +226,12 @@ Result<> LogStream::Session::start(Lsn from) {
         // the log was removed, or the slot invalidated since it was looked at
         if (e.sqlstate == "58P01") e.code = ErrorCode::data_loss, e.retry = Retry::never;
         if (e.sqlstate == "42704")
-            return fail(ErrorCode::data_loss,
-                        fmt::format("replication slot \"{}\" is gone from the source (dropped by someone); the changes "
-                                    "since are lost to this task: reload it",
-                                    options_.slot));
+            return fail(
+                ErrorCode::data_loss,
+                fmt::format(
+                    "replication slot \"{}\" is gone from the source (dropped by someone); the changes "
+                    "since are lost to this task: reload it",
+                    options_.slot));
         if (e.sqlstate == "55000" && connection_.healthy())
             GW_CHECK(require_slot(connection_, options_.slot));
         return std::unexpected(std::move(e));

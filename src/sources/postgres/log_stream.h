@@ -23,6 +23,7 @@ struct LogStreamOptions {
     std::vector<std::string> publications;            // pgoutput
     bool binary = false;                              // cells in binary where the type can (14 on)
     bool streaming = true;                            // open transactions before they end (14 on)
+    std::uint32_t timeline = 0;                       // that the server must be on; 0: any
     bool messages = false;                            // pg_logical_emit_message (14 on)
     std::chrono::milliseconds slot_wait_max{60'000};  // for a slot that another session reads
     std::chrono::milliseconds feedback_max{1'000};    // an acknowledgement waits at most so long

@@ -2,6 +2,7 @@
 // A place in PostgreSQL's write-ahead log.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,9 @@ using Lsn = Strong<std::uint64_t, struct LsnTag>;
 [[nodiscard]] std::string to_server_text(Lsn lsn);
 // Both forms; leading zeros and lower case are accepted.
 [[nodiscard]] Result<Lsn> parse_lsn(std::string_view text);
+// Where a timeline ended, by the history file of a later one ("1\t0/3000148\tno recovery target specified").
+// Nothing: the later one does not descend from it.
+[[nodiscard]] Result<std::optional<Lsn>> timeline_end(std::string_view history, std::uint32_t timeline);
 // Lsn 0 for an empty position
 [[nodiscard]] Result<Lsn> parse_lsn(const Position& position);
 [[nodiscard]] inline Position to_position(Lsn lsn) { return Position{to_token(lsn)}; }

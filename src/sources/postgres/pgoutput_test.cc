@@ -353,5 +353,15 @@ TEST(Lsn, Forms) {
     EXPECT_EQ(parse_lsn(Position{}).value_or(Lsn(1)), Lsn{});
 }
 
+TEST(Lsn, TimelineEnd) {
+    const std::string_view history =
+        "1\t0/3000148\tno recovery target specified\n\n# by hand\n3\t2/B00000D0\tbefore 2026-01-01\n";
+    EXPECT_EQ(timeline_end(history, 1).value(), Lsn(0x3000148));
+    EXPECT_EQ(timeline_end(history, 3).value(), Lsn(0x2B00000D0));
+    EXPECT_EQ(timeline_end(history, 2).value(), std::nullopt);
+    EXPECT_EQ(timeline_end("", 1).value(), std::nullopt);
+    EXPECT_FALSE(timeline_end("1\tnowhere\t\n", 1));
+}
+
 }  // namespace
 }  // namespace godwit::postgres

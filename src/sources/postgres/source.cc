@@ -72,8 +72,6 @@ Result<ServerTraits> PostgresSource::open(bool capture) {
     traits_.facts["lc_monetary"] = "C";  // every session of ours sets it
     if (auto system = c->query("SELECT system_identifier FROM pg_catalog.pg_control_system()"))
         traits_.system_id = system->text(0, 0);
-    if (auto line = c->query("SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()"))
-        traits_.timeline = static_cast<std::uint32_t>(line->number(0, 0));
     if (!capture) return traits_;
     if (facts.text(0, 2) != "logical")
         return fail(ErrorCode::failed_precondition,
@@ -98,6 +96,12 @@ Result<ServerTraits> PostgresSource::open(bool capture) {
                                     "rds_replication TO {0})",
                                     pg::quote_name(endpoint_.user)));
     }
+    // the control file names the old timeline until the first checkpoint after a promotion
+    auto replication =
+        GW_TRY(pg::Connection::open(source_options(endpoint_, context_.task_id, "identify", true)));
+    const auto self = GW_TRY(replication.query("IDENTIFY_SYSTEM"));
+    traits_.system_id = self.text(0, 0);
+    traits_.timeline = static_cast<std::uint32_t>(self.number(0, 1));
     return traits_;
 }
 
@@ -449,6 +453,28 @@ Result<Position> PostgresSource::begin_capture(const Position& from, const std::
     return to_position(slot.consistent_point);
 }
 
+Result<std::optional<Position>> PostgresSource::parted(std::uint32_t timeline) {
+    if (timeline == traits_.timeline) return std::nullopt;
+    auto replication =
+        GW_TRY(pg::Connection::open(source_options(endpoint_, context_.task_id, "identify", true)));
+    const auto unknown = [&](std::string_view why) {
+        return fail(
+            ErrorCode::data_loss,
+            fmt::format(
+                "the source is on timeline {} now and this task has followed timeline {}, of which {}: "
+                "start the task with reload-target",
+                traits_.timeline, timeline, why));
+    };
+    // the first timeline has no history
+    if (traits_.timeline < timeline) return unknown("it knows nothing");
+    const auto history = replication.query(fmt::format("TIMELINE_HISTORY {}", traits_.timeline));
+    if (!history && !replication.healthy()) return std::unexpected(history.error());
+    if (!history) return unknown("it cannot tell the end (" + history.error().message + ")");
+    const auto end = GW_TRY(timeline_end(history->text(0, 1), timeline));
+    if (!end) return unknown("its history does not speak");
+    return to_position(*end);
+}
+
 Result<Position> PostgresSource::resume_capture(const std::vector<TableSchema>& tables) {
     const std::lock_guard lock(control_mutex_);
     GW_TRY(slot_record(false));
@@ -489,6 +515,7 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
     }
     options.binary = binary;
     options.streaming = endpoint_.flag("streaming", true);
+    options.timeline = traits_.timeline;
 
     DecoderHooks hooks;
     hooks.wants = [this](std::uint32_t oid, std::string_view schema, std::string_view table) {

@@ -45,6 +45,7 @@ public:
     void set_stream_format(const std::string& format) override { stream_format_ = format; }
     Result<Position> begin_capture(const Position& from, const std::vector<TableSchema>& tables,
                                    std::stop_token stop) override;
+    Result<std::optional<Position>> parted(std::uint32_t timeline) override;
     Result<Position> resume_capture(const std::vector<TableSchema>& tables) override;
     Result<> stream(const Position& from, ChangeSink& sink, std::stop_token stop) override;
     Result<SourceHealth> health() override;
