@@ -6,7 +6,7 @@ count. Prints a table with the bar of each line and writes build/bench.json. doc
 
     BENCH_ROWS=5000000    rows of the full load; the change streams are sized by it
     BENCH_RUNS=5          repeats of each line
-    BENCH_ONLY=load,...   some lines only: load, changes, decode, lag, serve
+    BENCH_ONLY=load,...   some lines only: load, large, backlog, live, decode, lag, serve
     BENCH_SYNC=on         synchronous_commit of whoever applies changes, godwit and PostgreSQL alike
     BENCH_OUT=FILE        instead of build/bench.json
 """
@@ -40,7 +40,7 @@ from pg import ROOT, PgServer, bin_folder, free_port
 
 ROWS = int(os.environ.get("BENCH_ROWS", "5000000"))
 RUNS = int(os.environ.get("BENCH_RUNS", "5"))
-PARTS = ["load", "changes", "decode", "lag", "serve"]
+PARTS = ["load", "large", "backlog", "live", "decode", "lag", "serve"]
 ONLY = [p for p in os.environ.get("BENCH_ONLY", ",".join(PARTS)).split(",") if p]
 SYNC = os.environ.get("BENCH_SYNC", "on")
 OUT = Path(os.environ.get("BENCH_OUT", ROOT / "build" / "bench.json"))
@@ -610,20 +610,35 @@ class Bench:
             c.commit()
         return consumer.wait_mark(mark) - begin
 
-    def measure_changes(self) -> None:
+    def beside(self, key: str) -> str:
+        return f"godwit {self.text(f'{key}.godwit')}; native {self.text(f'{key}.native')}"
+
+    def ratio(self, key: str) -> float:
+        return self.median(f"{key}.native") / self.median(f"{key}.godwit")
+
+    def measure_large(self) -> None:
         both = self.consumers()
         for _ in range(RUNS):
             for c in both:
                 with self.enabled(c):
                     self.add(f"large.{c.database}", "s", self.large(c, 1))
-            for c in both:
-                with self.enabled(c):
-                    begin = time.monotonic()
-                    self.pgbench(c.database, SMALL)
-                    over = time.monotonic()
-                    seen = c.wait_mark(c.mark())
-                    self.add(f"live.{c.database}", "s", seen - begin)
-                    self.add(f"live_rest.{c.database}", "s", seen - over)
+        godwit = both[1]
+        with self.enabled(godwit):  # a process of its own: its peak is that of this transaction
+            self.large(godwit, 2)
+            self.add("large.peak", "MB", godwit.peak_mb())
+        self.line(
+            f"1 transaction of {CHANGED_ROWS:,} updates, native /",
+            self.ratio("large"),
+            "x",
+            1.2,
+            at_most=False,
+            detail=self.beside("large"),
+        )
+        self.line(f"peak RSS, transaction of {2 * CHANGED_ROWS:,} rows", self.median("large.peak"), "MB", 256)
+
+    def measure_backlog(self) -> None:
+        both = self.consumers()
+        for _ in range(RUNS):
             for c in both:
                 self.pgbench(c.database, SMALL, sync="off")
                 mark = c.mark()
@@ -633,36 +648,30 @@ class Bench:
                 self.add(f"backlog.{c.database}", "s", c.wait_mark(mark) - begin)
                 c.disable()
                 c.vacuum()
-        godwit = both[1]
-        with self.enabled(godwit):  # a process of its own: its peak is that of this transaction
-            self.large(godwit, 2)
-            self.add("large.peak", "MB", godwit.peak_mb())
-
-        def beside(key: str) -> str:
-            return f"godwit {self.text(f'{key}.godwit')}; native {self.text(f'{key}.native')}"
-
-        def ratio(key: str) -> float:
-            return self.median(f"{key}.native") / self.median(f"{key}.godwit")
-
-        self.line(
-            f"1 transaction of {CHANGED_ROWS:,} updates, native /",
-            ratio("large"),
-            "x",
-            1.2,
-            at_most=False,
-            detail=beside("large"),
-        )
         self.line(
             f"{SMALL:,} transactions of 2, backlog, native /",
-            ratio("backlog"),
+            self.ratio("backlog"),
             "x",
             3.0,
             at_most=False,
-            detail=beside("backlog"),
+            detail=self.beside("backlog"),
         )
-        self.line("the same live, from the first, native /", ratio("live"), "x", detail=beside("live"))
-        self.line("the same live, after the last commit, native /", ratio("live_rest"), "x", detail=beside("live_rest"))
-        self.line(f"peak RSS, transaction of {2 * CHANGED_ROWS:,} rows", self.median("large.peak"), "MB", 256)
+
+    def measure_live(self) -> None:
+        """Once: beside a writer that is faster than it, native replication takes minutes to come to the end."""
+        for c in self.consumers():
+            with self.enabled(c):
+                begin = time.monotonic()
+                self.pgbench(c.database, SMALL)
+                over = time.monotonic()
+                seen = c.wait_mark(c.mark())
+                self.add(f"live.{c.database}", "s", seen - begin)
+                self.add(f"live_rest.{c.database}", "s", seen - over)
+        name = f"{SMALL:,} live,"
+        self.line(f"{name} from the first, native /", self.ratio("live"), "x", detail=self.beside("live"))
+        self.line(
+            f"{name} after the last commit, native /", self.ratio("live_rest"), "x", detail=self.beside("live_rest")
+        )
 
     # --- decoding alone
 

@@ -468,16 +468,16 @@ Statement& PgApplier::statement_for(Plan& plan, RecordKind kind, const std::vect
 
 void PgApplier::build_batch(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,
                             const std::vector<Cell>& cells, Statement& s) {
-    std::string names, values, unnest, alias, set, where;
-    // one array parameter for a cell; gives the expression of its element
+    std::string names, values, unnest, set, where;
+    // One array parameter for a cell; gives the expression of its element. All arrays have one length, so that the
+    // set-returning functions of one target list move in step; as a function of FROM each would fill a tuplestore first.
     const auto parameter = [&](std::uint16_t i, bool old_row, CellState state) {
         const TargetColumn& t = plan.columns[i];
         const bool binary = state == CellState::binary;
         const auto n = s.parameters.size() + 1;
         s.parameters.push_back({i, old_row, binary, binary ? t.oid : kTextOid});
-        if (!unnest.empty()) unnest += ", ", alias += ", ";
-        unnest += fmt::format("${}::{}[]", n, binary ? t.type : "pg_catalog.text");
-        alias += fmt::format("c{}", n);
+        if (!unnest.empty()) unnest += ", ";
+        unnest += fmt::format("pg_catalog.unnest(${}::{}[]) AS c{}", n, binary ? t.type : "pg_catalog.text", n);
         return binary ? fmt::format("u.c{}", n) : fmt::format("u.c{}::{}", n, t.type);
     };
     if (kind == RecordKind::insert) {
@@ -487,8 +487,8 @@ void PgApplier::build_batch(Plan& plan, RecordKind kind, const std::vector<Cell>
             names += plan.columns[i].name;
             values += parameter(i, false, cells[i].state);
         }
-        s.sql = fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM unnest({}) AS u({})",
-                            plan.quoted, names, values, unnest, alias);
+        s.sql = fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM (SELECT {}) AS u",
+                            plan.quoted, names, values, unnest);
         return;
     }
     const bool removing = kind == RecordKind::remove;
@@ -500,7 +500,7 @@ void PgApplier::build_batch(Plan& plan, RecordKind kind, const std::vector<Cell>
         where += fmt::format("t.{} {} {}", t.name, t.equals, parameter(i, removing, key_cells[i].state));
     }
     if (removing) {
-        s.sql = fmt::format("DELETE FROM {} AS t USING unnest({}) AS u({}) WHERE {}", plan.quoted, unnest, alias, where);
+        s.sql = fmt::format("DELETE FROM {} AS t USING (SELECT {}) AS u WHERE {}", plan.quoted, unnest, where);
         return;
     }
     for (std::uint16_t i = 0; i < cells.size(); ++i) {
@@ -516,8 +516,7 @@ void PgApplier::build_batch(Plan& plan, RecordKind kind, const std::vector<Cell>
                 break;
             }
     }
-    s.sql = fmt::format("UPDATE {} AS t SET {} FROM unnest({}) AS u({}) WHERE {}", plan.quoted, set, unnest, alias,
-                        where);
+    s.sql = fmt::format("UPDATE {} AS t SET {} FROM (SELECT {}) AS u WHERE {}", plan.quoted, set, unnest, where);
 }
 
 void PgApplier::build_single(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,

@@ -120,7 +120,13 @@ public:
         x.replica_role = sessions_.replica_role();
         x.policy = policy;
         x.log = context_.log;
-        return make_applier(GW_TRY(sessions_.open()), std::move(x));
+        auto session = GW_TRY(sessions_.open());
+        // A statement meets its rows by key, whatever the statistics of a table that just grew from nothing say: one
+        // plan per statement, an index where there is one.
+        GW_CHECK(session.run("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; "
+                             "SET jit = off; SET max_parallel_workers_per_gather = 0"));
+        if (session.server_version() >= 120000) GW_CHECK(session.run("SET plan_cache_mode = force_generic_plan"));
+        return make_applier(std::move(session), std::move(x));
     }
 
     Result<std::vector<std::string>> create_secondary(const std::vector<TableSchema>& tables) override {
