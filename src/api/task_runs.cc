@@ -347,7 +347,8 @@ void Service::recover_run(const std::string& scope, const std::string& arn) {
         }
         const auto rules = restart_rules(*inputs->record.shown->replication_task_settings);
         const bool stopping = inputs->record.shown->status == "stopping";
-        const auto living = supervisor_->adopt(adopted, rules);
+        const auto ordered = inputs->record.run_started.value_or(Timestamp{});
+        const auto living = supervisor_->adopt(adopted, rules, ordered.us);
         if (!living) return fail_run(scope, arn, living.error().text(), true);
         if (*living) {
             if (stopping)

@@ -25,6 +25,7 @@ constexpr auto kEndMax = 15s;          // from the last report to the end of the
 constexpr auto kStopUnheardMax = 30s;  // a process that does not hear "stop" is sent SIGTERM
 constexpr auto kStopMax = 10min;       // one that heard it and does not end is killed: crashes are safe
 constexpr auto kStopRequestTimeout = 2s;
+constexpr std::int64_t kFileClockStepNs = 20'000'000;  // file times lag behind the clock by up to a jiffy
 constexpr std::size_t kStatusBytesMax = 256U << 20;
 
 enum class Phase : std::uint8_t { live, waiting, done };
@@ -40,6 +41,7 @@ struct Watched {
     bool has_report = false;
     TaskState told = TaskState::starting;                     // last state given to on_change
     std::pair<std::int64_t, std::uint64_t> file_seen{-1, 0};  // mtime and inode of the status.json last read
+    std::int64_t ordered_ns = 0;  // a status.json from before is of an earlier run
     bool stop_wanted = false, stop_heard = false, terminated = false;
     SteadyTime stop_since{}, ended_since{}, started_at{}, restart_at{};
     bool ending = false;
@@ -91,6 +93,7 @@ public:
         fresh.rules = rules;
         if (spec.start == StartType::resume) {
             task.spec.id = spec.id;
+            task.ordered_ns = 0;
             if (!task.has_report) read_status(task);
             fresh.report = task.report;
             fresh.has_report = task.has_report;
@@ -102,14 +105,14 @@ public:
         return {};
     }
 
-    Result<bool> adopt(const TaskSpec& spec, const RestartRules& rules) override {
+    Result<bool> adopt(const TaskSpec& spec, const RestartRules& rules, std::int64_t ordered_us) override {
         const std::lock_guard lock(mutex_);
         auto& task = watched_[spec.id];
         if (task.phase != Phase::done) return true;
         task = Watched{};
         task.spec = spec;
         task.rules = rules;
-        task.file_seen = {-1, 0};
+        task.ordered_ns = ordered_us * 1000 - kFileClockStepNs;
         if (status_is_of_last_spawn(folder(spec.id))) read_status(task);
         const auto living = owner(spec.id);
         if (living) {
@@ -245,7 +248,7 @@ private:
     bool read_status(Watched& task) const {
         const auto file = folder(task.spec.id) / "status.json";
         const auto now = identity(file);
-        if (now.first < 0 || now == task.file_seen) return false;
+        if (now.first < 0 || now == task.file_seen || now.first < task.ordered_ns) return false;
         const auto text = read_file(file, kStatusBytesMax);
         if (!text) return false;
         auto report = task_report_from_json(*text);
@@ -310,6 +313,13 @@ private:
                 return finish(task, TaskState::stopped);
             }
             if (now < task.restart_at) return;
+            // a service that died before it could note its process left one that nobody knew of
+            if (const auto other = owner(task.spec.id)) {
+                task.process = *other;
+                task.child = false;
+                task.phase = Phase::live;
+                return;
+            }
             if (const auto done = spawn(task); !done) {
                 task.report.last_error = done.error().text();
                 const auto delay = restart_delay_s(task.rules, task.restarts);

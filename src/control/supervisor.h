@@ -2,9 +2,10 @@
 // Starts, watches and adopts task processes. The contract with them is core/task.h.
 //
 // A task process is a session of its own (setsid), so that the death of the server does not touch it. After a
-// restart the server adopts what still runs: the folder's lock file names the process, status.json tells its state.
-// A process that ends while its report says "running" has crashed: it is started again with StartType::resume after
-// the delay of the recoverable-error rules (spec/task-settings section 7), until those give up.
+// restart the server adopts what still runs: the folder's lock file names the process, status.json tells its
+// state. A process that ends while its report says "running" has crashed: it is started again with
+// StartType::resume after the delay of the recoverable-error rules (spec/task-settings section 7), until
+// those give up.
 
 #include <cstdint>
 #include <filesystem>
@@ -33,16 +34,18 @@ struct RestartRules {
 
 class Supervisor {
 public:
-    // Called from the supervisor's thread after every change of a report's state (also for crashes: the supervisor
-    // fills state, last_error, recoverable). Must not call back into the supervisor.
+    // Called from the supervisor's thread after every change of a report's state (also for crashes: the
+    // supervisor fills state, last_error, recoverable). Must not call back into the supervisor.
     using OnChange = std::function<void(const std::string& task_id, const TaskReport& report)>;
 
     virtual ~Supervisor() = default;
     // Spawns a process; already_exists when one runs for this task.
     [[nodiscard]] virtual Result<> start(const TaskSpec& spec, const RestartRules& rules) = 0;
-    // Takes over a task that ran when the server died. `spec` is what a restart would use. Returns false when no
-    // process of it lives (its last report, if any, is delivered through OnChange).
-    [[nodiscard]] virtual Result<bool> adopt(const TaskSpec& spec, const RestartRules& rules) = 0;
+    // Takes over a task that ran when the server died. `spec` is what a restart would use. Returns false when
+    // no process of it lives (its last report, if any, is delivered through OnChange). `ordered_us`: when the
+    // run was asked for; a report from before is of an earlier run and says nothing about this one.
+    [[nodiscard]] virtual Result<bool> adopt(const TaskSpec& spec, const RestartRules& rules,
+                                             std::int64_t ordered_us) = 0;
     // Asynchronous: the report becomes `stopped`.
     [[nodiscard]] virtual Result<> stop(const std::string& task_id) = 0;
     // One request over control.sock, e.g. reload or compare; waits for the answer at most `timeout`.
@@ -52,12 +55,14 @@ public:
     // Runs a task process with StartType::drop and waits; then removes the task's folder.
     [[nodiscard]] virtual Result<> drop(const TaskSpec& spec, std::chrono::milliseconds timeout) = 0;
     // Runs a task process with StartType::compare for a task at rest and waits for its answer (JSON).
-    [[nodiscard]] virtual Result<std::string> compare(const TaskSpec& spec, std::chrono::milliseconds timeout) = 0;
+    [[nodiscard]] virtual Result<std::string> compare(const TaskSpec& spec,
+                                                      std::chrono::milliseconds timeout) = 0;
     [[nodiscard]] virtual std::filesystem::path folder(const std::string& task_id) const = 0;
 };
 
 // Spawns `program task-process --folder DATA/tasks/ID`.
-[[nodiscard]] std::unique_ptr<Supervisor> make_supervisor(std::filesystem::path data_folder, std::string program,
-                                                          Clock& clock, Supervisor::OnChange on_change);
+[[nodiscard]] std::unique_ptr<Supervisor> make_supervisor(std::filesystem::path data_folder,
+                                                          std::string program, Clock& clock,
+                                                          Supervisor::OnChange on_change);
 
 }  // namespace godwit::control

@@ -225,7 +225,7 @@ TEST_F(SupervisorTest, a_task_that_outlives_the_server_is_adopted) {
     ASSERT_TRUE(supervisor_->start(spec_, rules_));
     wait_for(TaskState::running);
     supervise();
-    const auto adopted = supervisor_->adopt(spec_, rules_);
+    const auto adopted = supervisor_->adopt(spec_, rules_, 0);
     ASSERT_TRUE(adopted);
     EXPECT_TRUE(*adopted);
     wait_for(TaskState::running);
@@ -243,7 +243,7 @@ TEST_F(SupervisorTest, what_ended_without_a_server_is_told_when_it_is_looked_for
     std::ofstream(folder() / "go") << "now";
     ASSERT_TRUE(wait_until([&] { return !LockFile::holder(folder() / "lock"); }));
     supervise();
-    const auto adopted = supervisor_->adopt(spec_, rules_);
+    const auto adopted = supervisor_->adopt(spec_, rules_, 0);
     ASSERT_TRUE(adopted);
     EXPECT_FALSE(*adopted);
     wait_for(TaskState::stopped);
@@ -259,11 +259,54 @@ TEST_F(SupervisorTest, what_crashed_without_a_server_is_left_to_the_caller) {
     ::kill(process->pid, SIGKILL);
     ASSERT_TRUE(wait_until([&] { return !alive(*process); }));
     supervise();
-    const auto adopted = supervisor_->adopt(spec_, rules_);
+    const auto adopted = supervisor_->adopt(spec_, rules_, 0);
     ASSERT_TRUE(adopted);
     EXPECT_FALSE(*adopted);
     EXPECT_EQ(supervisor_->report("task")->state, TaskState::running);
     EXPECT_TRUE(supervisor_->start(spec_, rules_));
+}
+
+// The server died between its answer to a start and the start: the end of the run before is not this run's.
+TEST_F(SupervisorTest, the_report_of_an_earlier_run_says_nothing_about_a_start_that_was_lost) {
+    use("report stopped");
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for(TaskState::stopped);
+    std::this_thread::sleep_for(50ms);  // the step of file times
+    states_.clear();
+    supervise();
+    const auto ordered_us =
+        std::chrono::duration_cast<std::chrono::microseconds>(clock_.now().time_since_epoch()).count();
+    const auto adopted = supervisor_->adopt(spec_, rules_, ordered_us);
+    ASSERT_TRUE(adopted);
+    EXPECT_FALSE(*adopted);
+    EXPECT_FALSE(supervisor_->report("task"));
+    spec_.start = StartType::resume;
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for(TaskState::stopped);
+    EXPECT_EQ(states(), std::vector{TaskState::stopped});
+    EXPECT_EQ(runs(), 2U);
+}
+
+// It died between the start of a process and the note of it: the next one starts another, which cannot have
+// the folder, and then finds the first.
+TEST_F(SupervisorTest, a_process_that_nobody_noted_is_found) {
+    use("[ $(runs) = 1 ] || { [ -e first ] && cp first lock; exit 1; }\n"
+        "cp lock first; report running; while [ ! -e go ]; do sleep 0.05; done; report stopped");
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for(TaskState::running);
+    supervisor_.reset();
+    std::filesystem::remove(folder() / "lock");
+    std::filesystem::remove(folder() / "spawned");
+    supervise();
+    const auto adopted = supervisor_->adopt(spec_, rules_, 0);
+    ASSERT_TRUE(adopted);
+    EXPECT_FALSE(*adopted);
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    ASSERT_TRUE(wait_until([&] { return runs() == 2; }));
+    std::this_thread::sleep_for(300ms);
+    EXPECT_EQ(runs(), 2U) << "started again although the first one lives";
+    std::ofstream(folder() / "go") << "now";
+    wait_for(TaskState::stopped);
 }
 
 TEST_F(SupervisorTest, dropping_runs_the_clean_up_and_removes_the_folder) {
