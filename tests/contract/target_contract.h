@@ -68,7 +68,8 @@ protected:
         const auto prepared = prepare(target);
         auto writer = target.open_writer().value();
         ASSERT_TRUE(write(*writer, prepared, 0, rows));
-        ASSERT_TRUE(target.finish_load(table_, prepared, TablePhase::joined, rows.size()));
+        const auto finished = target.finish_load(table_, prepared, TablePhase::joined, rows.size());
+        ASSERT_TRUE(finished) << finished.error().text();
     }
     static Result<> apply(Applier& applier, RecordKind kind, const Row& row, const Row* key = nullptr) {
         ByteBuffer buffer;

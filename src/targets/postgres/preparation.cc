@@ -409,8 +409,10 @@ Result<> build_keys(pg::Connection& c, const TableSchema& source, const Describe
         const std::string key =
             fmt::format(" PRIMARY KEY ({}){}", quoted_list(source.primary_key),
                         source.primary_key_deferrable ? " DEFERRABLE INITIALLY DEFERRED" : "");
-        auto built = try_run(
-            c, "ALTER TABLE " + quoted + " ADD CONSTRAINT " + pg::quote_name(source.primary_key_name) + key);
+        // not every source names its keys
+        const std::string named =
+            source.primary_key_name.empty() ? "" : " CONSTRAINT " + pg::quote_name(source.primary_key_name);
+        auto built = try_run(c, "ALTER TABLE " + quoted + " ADD" + named + key);
         // another relation of the target schema may have the name
         if (!built && (built.error().sqlstate == "42P07" || built.error().sqlstate == "42710"))
             built = c.run("ALTER TABLE " + quoted + " ADD" + key);

@@ -80,24 +80,35 @@ void Database::run(const std::string& sql) const {
     if (!done) throw std::runtime_error(sql + ": " + done.error().text());
 }
 
-void ServersTest::SetUp() {
+std::optional<Database> fresh_database(const char* variable, const std::string& prefix) {
     static std::atomic<int> number{0};
-    const std::string s = server_address("GODWIT_TEST_PG_SOURCE"),
-                      t = server_address("GODWIT_TEST_PG_TARGET");
-    if (s.empty() || t.empty()) {
+    const std::string server = server_address(variable);
+    if (server.empty()) {
         const char* require = std::getenv("GODWIT_TEST_REQUIRE_SERVERS");
         if (require != nullptr && std::string(require) == "1")
-            FAIL() << "GODWIT_TEST_PG_SOURCE and GODWIT_TEST_PG_TARGET must name two servers";
-        GTEST_SKIP() << "no PostgreSQL servers given";
+            throw std::runtime_error(std::string(variable) + " must name a server");
+        return {};
     }
-    const std::string tag = std::to_string(::getpid()) + "_" + std::to_string(++number);
+    Database d = address_of(server, "postgres");
+    const std::string fresh = prefix + "_" + std::to_string(::getpid()) + "_" + std::to_string(++number);
+    d.run("CREATE DATABASE " + fresh + " TEMPLATE template0 ENCODING 'UTF8'");
+    d.name = fresh;
+    return d;
+}
+
+void drop_database(const Database& database) {
+    Database admin = database;
+    admin.name = "postgres";
+    admin.run("DROP DATABASE IF EXISTS " + database.name + " WITH (FORCE)");
+}
+
+void ServersTest::SetUp() {
     for (const bool source : {true, false}) {
-        Database& d = source ? source_ : target_;
-        d = address_of(source ? s : t, "postgres");
-        const std::string fresh = (source ? "gw_source_" : "gw_target_") + tag;
-        d.run("CREATE DATABASE " + fresh + " TEMPLATE template0 ENCODING 'UTF8'");
-        d.name = fresh;
-        made_.push_back(d);
+        auto made = fresh_database(source ? "GODWIT_TEST_PG_SOURCE" : "GODWIT_TEST_PG_TARGET",
+                                   source ? "gw_source" : "gw_target");
+        if (!made) GTEST_SKIP() << "no PostgreSQL servers given";
+        (source ? source_ : target_) = *made;
+        made_.push_back(*made);
     }
 }
 
@@ -108,11 +119,7 @@ void ServersTest::adopt(const std::string& databases) {
 }
 
 void ServersTest::TearDown() {
-    for (auto& d : made_) {
-        Database admin = d;
-        admin.name = "postgres";
-        admin.run("DROP DATABASE IF EXISTS " + d.name + " WITH (FORCE)");
-    }
+    for (const auto& d : made_) drop_database(d);
 }
 
 }  // namespace godwit::test

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,11 @@ struct Database {
     [[nodiscard]] std::string ask(const std::string& sql) const;
     void run(const std::string& sql) const;
 };
+
+// A new database on the server that `variable` names. Nothing when it names none; an exception when servers
+// are required (GODWIT_TEST_REQUIRE_SERVERS=1).
+[[nodiscard]] std::optional<Database> fresh_database(const char* variable, const std::string& prefix);
+void drop_database(const Database& database);
 
 // Creates `source_` and `target_` before each test. Skips without servers; fails when they are required.
 class ServersTest : public ::testing::Test {
