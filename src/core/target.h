@@ -131,6 +131,11 @@ public:
     // The common position and the states of tables commit with the rows. Without `position` only the tables.
     [[nodiscard]] virtual Result<> commit(const std::optional<Position>& position,
                                           const std::vector<TableState>& tables) = 0;
+    // Can the target still lose a commit when it crashes (synchronous_commit=off)? It then loses the newest ones. What
+    // is not durable is not acknowledged to the source and stays in the spool.
+    [[nodiscard]] virtual bool durable() const { return true; }
+    // Waits until every commit so far is on the target's disk. Between transactions.
+    [[nodiscard]] virtual Result<> make_durable() { return {}; }
     virtual void abort() = 0;
     // since the last call; counts only what was committed
     [[nodiscard]] virtual std::vector<TableApplied> take_counts() = 0;

@@ -16,6 +16,7 @@ constexpr std::uint64_t kGroupChanges = 10000;     // source transactions join u
 constexpr std::size_t kGroupBufferedBytes = 16U << 20;
 constexpr auto kSaveIdleEvery = 1s;
 constexpr auto kAskSourceEvery = 1s;
+constexpr auto kDurableEvery = 500ms;  // where commits do not wait for the target's disk
 
 }  // namespace
 
@@ -46,8 +47,7 @@ Result<> ApplyLoop::commit_group() {
     group_changes_ = group_transactions_ = 0;
     group_start_ = place_;
     saved_at_ = p_.clock.steady();
-    set_acknowledged();
-    return {};
+    return settle(kDurableEvery);
 }
 
 void ApplyLoop::take_results() {
@@ -110,6 +110,21 @@ Result<> ApplyLoop::recover_group(const Error& why) {
     pending_order_ = applied_order_;
     group_changes_ = group_transactions_ = 0;
     seen_.clear();
+    return {};
+}
+
+// Lets the source and the spool forget what the target cannot lose any more. Where commits do not wait for its disk,
+// only every `after`.
+Result<> ApplyLoop::settle(std::chrono::milliseconds after) {
+    if (!applier_->durable() && GW_RULE("settle.durable")) {
+        if (p_.clock.steady() - settled_at_ < after) {
+            p_.log.passed(place_.chunk);
+            return {};
+        }
+        GW_CHECK(applier_->make_durable());
+        settled_at_ = p_.clock.steady();
+    }
+    set_acknowledged();
     return {};
 }
 
@@ -541,14 +556,13 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
         e.schema = entry->schema;
     });
     p_.task_log.info(Component::target_apply, fmt::format("table {} has caught up", name.text()));
-    set_acknowledged();
-    return {};
+    return settle(kDurableEvery);
 }
 
 // ---------------------------------------------------------------------------------------------- idle
 
 Result<> ApplyLoop::save_idle_position() {
-    if (!pending_ || pending_order_ <= applied_order_) return {};
+    if (!pending_ || pending_order_ <= applied_order_) return settle(0ms);
     GW_CHECK(applier_->begin(Applier::Mode::fast));
     if (auto saved = applier_->commit(pending_, {}); !saved) return saved;
     applied_ = pending_;
@@ -556,8 +570,7 @@ Result<> ApplyLoop::save_idle_position() {
     group_start_ = place_;
     take_results();
     p_.progress.update([&](TaskReport& r) { r.applied_position = applied_->token; });
-    set_acknowledged();
-    return {};
+    return settle(0ms);
 }
 
 // At a boundary with nothing to read: is it time to stop?
@@ -640,6 +653,7 @@ Result<StopCause> ApplyLoop::run(std::stop_token stop) {
                 if (p_.log.closed()) {
                     applier_->abort();
                     if (auto e = p_.log.error()) return std::unexpected(std::move(*e));
+                    GW_CHECK(settle(0ms));
                     return StopCause::asked;  // the rest of the transaction comes again
                 }
                 if (stop.stop_requested()) {  // its end may be far away: give it back
@@ -648,6 +662,7 @@ Result<StopCause> ApplyLoop::run(std::stop_token stop) {
                     transaction_ = {};
                     pending_ = applied_;
                     pending_order_ = applied_order_;
+                    GW_CHECK(settle(0ms));
                     return StopCause::asked;
                 }
                 continue;
@@ -723,7 +738,7 @@ Result<StopCause> ApplyLoop::run(std::stop_token stop) {
             place_.offset = 0;
             if (boundary()) group_start_ = place_;
             p_.log.passed(place_.chunk);
-            if (boundary()) set_acknowledged();
+            if (boundary()) GW_CHECK(settle(kDurableEvery));
         }
     }
 }

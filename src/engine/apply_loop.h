@@ -115,6 +115,7 @@ private:
     Result<bool> idle_stop();
     Result<> save_idle_position();
     Result<> wait_paused(std::stop_token stop);
+    Result<> settle(std::chrono::milliseconds after);
     void set_acknowledged();
     void take_results();
     // After a restart the log begins before the common position. A table that joined in between would lose what lies
@@ -145,7 +146,7 @@ private:
     std::map<std::uint32_t, View> views_;
     std::map<TableName, ApplyCounts> seen_;
     std::uint64_t book_version_ = 0;
-    std::chrono::steady_clock::time_point saved_at_{}, asked_at_{};
+    std::chrono::steady_clock::time_point saved_at_{}, asked_at_{}, settled_at_{};
     std::mutex later_mutex_;  // guards later_
     std::vector<CatalogueChange> later_;
     std::atomic<bool> later_waits_ = false;

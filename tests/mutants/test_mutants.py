@@ -18,6 +18,7 @@ KILLERS = {
     "join.position": "test_join_position",
     "resume.coverage": "test_resume_coverage",
     "resume.timeline": "../faults/test_failover.py::test_what_the_new_primary_never_had_is_fatal",
+    "settle.durable": "test_settle_durable",
     "snapshot.table_lock": "test_snapshot_table_lock",
     "snapshot.shape_check": "test_snapshot_shape_check",
     "apply.key_once_per_statement": "test_apply_key_once_per_statement",

@@ -235,3 +235,27 @@ def test_apply_row_count_check(pair):
         assert target.sql("select count(*) from keyed where v = 1", database=name) == [(4,)]
         recorded = target.sql('select "TABLE_NAME" from awsdms_apply_exceptions', database=name)
         assert recorded == [("keyed",)], task.log_text()
+
+
+def test_settle_durable():
+    """synchronous_commit=off on the target: what it can still lose is not acknowledged to the source."""
+    lazy = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB", "autovacuum": "off"}
+    with PgServer() as source, PgServer(settings=lazy) as target:
+        source.sql("create table k (v int)")
+        attributes = {"synchronouscommit": "off"}
+        with TaskProcess(source, target, target_attributes=attributes) as task:
+            task.start("fresh")
+            task.wait_loaded()
+            task.wait_caught_up()
+            for v in range(40):
+                source.sql("insert into k values (%s)", (v,))
+                time.sleep(0.02)
+            end = source.sql("select pg_current_wal_insert_lsn()::text")[0][0]
+            confirmed = "select confirmed_flush_lsn >= %s::pg_lsn from pg_replication_slots where slot_type = 'logical'"
+            task.wait_for(lambda: all(r[0] for r in source.sql(confirmed, (end,))), 15, "acknowledged")
+            target.kill()
+            target.start()
+            source.sql("insert into k values (40)")
+            assert task.wait_end() == 1  # its supervisor starts it again
+            task.start("resume")
+            finish(task, ("k",))

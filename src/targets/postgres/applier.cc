@@ -154,6 +154,8 @@ public:
     Result<> apply(const Record& record) override;
     std::size_t buffered_bytes() const override { return buffered_ + window_.size(); }
     Result<> commit(const std::optional<Position>& position, const std::vector<TableState>& tables) override;
+    bool durable() const override { return durable_; }
+    Result<> make_durable() override;
     void abort() override;
     std::vector<TableApplied> take_counts() override { return std::exchange(committed_, {}); }
     std::vector<ApplyConflict> take_conflicts() override { return std::exchange(conflicts_, {}); }
@@ -226,6 +228,7 @@ private:
     bool in_transaction_ = false;
     bool began_ = false;
     bool in_pipeline_ = false;
+    bool durable_ = true;
     TableName last_table_;
 };
 
@@ -908,6 +911,7 @@ Result<> PgApplier::commit(const std::optional<Position>& position, const std::v
     }
     GW_CHECK(send_text("COMMIT"));
     GW_FAILPOINT("apply.before_commit");
+    durable_ = !x_.commits_unflushed;
     GW_CHECK(drain());
     GW_FAILPOINT("apply.committed");
     if (position) ++x_.sequence;
@@ -918,6 +922,19 @@ Result<> PgApplier::commit(const std::optional<Position>& position, const std::v
         if (k.inserts + k.updates + k.deletes + k.ddls + k.conflicts != 0) committed_.push_back({table.source, k});
         table.counts = {};
     }
+    return {};
+}
+
+// A commit that waits for the disk takes every earlier one with it.
+Result<> PgApplier::make_durable() {
+    if (durable_ || in_transaction_) return {};
+    GW_CHECK(open_transaction());
+    GW_CHECK(send_text("SET LOCAL synchronous_commit = local"));
+    GW_CHECK(send_params(progress_touch_sql(), progress_touch_params(x_.task, x_.sequence, x_.epoch)));
+    GW_CHECK(send_text("COMMIT"));
+    began_ = false;
+    GW_CHECK(drain());
+    durable_ = true;
     return {};
 }
 

@@ -29,6 +29,7 @@ struct ApplierContext {
     // Triggers and foreign keys are off (session_replication_role=replica), so tables may be reordered inside a
     // transaction.
     bool replica_role = false;
+    bool commits_unflushed = false;  // the session runs with synchronous_commit=off
     ConflictPolicy policy;
     Log* log = nullptr;
 };

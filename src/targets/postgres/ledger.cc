@@ -118,6 +118,15 @@ std::vector<Param> progress_append_params(const std::string& task, std::uint64_t
     return {task, std::to_string(sequence), std::to_string(epoch), position.token};
 }
 
+std::string progress_touch_sql() {
+    return "WITH u AS (UPDATE godwit.gw_progress SET epoch = epoch WHERE task = $1 AND seq = $2::bigint AND epoch = "
+           "$3::bigint RETURNING 1) SELECT 1/count(*) FROM u";
+}
+
+std::vector<Param> progress_touch_params(const std::string& task, std::uint64_t sequence, std::uint64_t epoch) {
+    return {task, std::to_string(sequence), std::to_string(epoch)};
+}
+
 std::string progress_trim_sql() {
     return "DELETE FROM godwit.gw_progress WHERE task = $1 AND seq < $2::bigint";
 }

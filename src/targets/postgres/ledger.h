@@ -31,6 +31,10 @@ using Param = pg::Param;
 [[nodiscard]] std::string progress_append_sql();
 [[nodiscard]] std::vector<Param> progress_append_params(const std::string& task, std::uint64_t sequence,
                                                         std::uint64_t epoch, const Position& position);
+// Writes to our newest row without changing it, so that a COMMIT has something to flush. Refused: 22012.
+[[nodiscard]] std::string progress_touch_sql();
+[[nodiscard]] std::vector<Param> progress_touch_params(const std::string& task, std::uint64_t sequence,
+                                                       std::uint64_t epoch);
 // Rows older than `sequence`: $1 task, $2 sequence.
 [[nodiscard]] std::string progress_trim_sql();
 // Phase, applied position, mark, reason and rows of one table; its generation must still be the table's.

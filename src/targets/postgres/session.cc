@@ -33,8 +33,8 @@ std::string essential_settings(int version, const std::string& synchronous_commi
     if (version >= 170000) sql += "SET transaction_timeout = 0; ";
     if (!synchronous_commit.empty())
         sql += "SET synchronous_commit = " + pg::quote_literal(synchronous_commit) + "; ";
-    // A commit that the server has not flushed must not be acknowledged to the source: where the database's or
-    // role's default is off, our sessions wait for their own disk.
+    // Where the database's or role's default is off, our sessions wait for their own disk all the same: a commit that
+    // the server can lose is asked for by name.
     sql += "SELECT pg_catalog.set_config('synchronous_commit', 'local', false) "
            "WHERE pg_catalog.current_setting('synchronous_commit') = 'off'; ";
     return sql;
@@ -57,6 +57,11 @@ pg::ConnectOptions options_of(const EndpointConfig& e, const std::string& name) 
 
 }  // namespace
 
+bool commits_unflushed(const EndpointConfig& endpoint) {
+    const auto commit = endpoint.attribute("synchronouscommit");
+    return commit == "off" || commit == "false" || commit == "no" || commit == "0";
+}
+
 Sessions::Sessions(EndpointConfig endpoint, std::string task)
     : endpoint_(std::move(endpoint)), task_(std::move(task)) {}
 
@@ -65,11 +70,7 @@ Result<> Sessions::settle(pg::Connection& c, bool replica) const {
         auto ran = c.run(script);
         if (!ran) return std::unexpected(std::move(ran).error().with("AfterConnectScript"));
     }
-    const auto commit = endpoint_.attribute("synchronouscommit");
-    if (commit == "off" || commit == "false" || commit == "0")
-        return fail(ErrorCode::unsupported,
-                    "the target attribute synchronousCommit=off would acknowledge changes that the target can still "
-                    "lose; use local, on, remote_write or remote_apply");
+    const auto commit = commits_unflushed(endpoint_) ? "local" : endpoint_.attribute("synchronouscommit");
     auto set = c.run(essential_settings(c.server_version(), commit));
     if (!set) return std::unexpected(std::move(set).error().with("settings of a target session"));
     if (replica && GW_RULE("session.replica_role")) return c.run("SET session_replication_role = 'replica'");

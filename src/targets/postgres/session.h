@@ -14,6 +14,9 @@
 
 namespace godwit::postgres {
 
+// synchronousCommit=off: the server may lose the newest commits of an applier when it crashes. Other sessions wait.
+[[nodiscard]] bool commits_unflushed(const EndpointConfig& endpoint);
+
 // Thread safe.
 class Sessions {
 public:

@@ -126,6 +126,11 @@ public:
         GW_CHECK(session.run("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; "
                              "SET jit = off; SET max_parallel_workers_per_gather = 0"));
         if (session.server_version() >= 120000) GW_CHECK(session.run("SET plan_cache_mode = force_generic_plan"));
+        // Only here: what slices and the ledger commit is believed at once, changes are asked for (make_durable).
+        if (commits_unflushed(context_.endpoint)) {
+            x.commits_unflushed = true;
+            GW_CHECK(session.run("SET synchronous_commit = off"));
+        }
         return make_applier(std::move(session), std::move(x));
     }
 

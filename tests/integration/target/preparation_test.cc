@@ -446,11 +446,6 @@ TEST_F(PreparationTest, AfterConnectScriptAndCommitMode) {
     e.attributes["afterconnectscript"] = "SELECT nonsense";
     auto broken = make_target(e, TaskContext{"task1", {}, {}, nullptr, nullptr});
     EXPECT_THAT(error_text((*broken)->open()), HasSubstr("AfterConnectScript"));
-    // an unflushed commit must never be acknowledged to the source
-    EndpointConfig unsafe = target_.endpoint();
-    unsafe.attributes["synchronouscommit"] = "off";
-    auto refused = make_target(unsafe, TaskContext{"task1", {}, {}, nullptr, nullptr});
-    EXPECT_THAT(error_text((*refused)->open()), HasSubstr("synchronousCommit=off"));
 }
 
 }  // namespace
