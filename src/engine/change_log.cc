@@ -188,7 +188,10 @@ Result<> ChangeLog::recorded(std::uint32_t stream) {
         files_.emplace(s.file, std::move(file));
     }
     for (auto& chunk : s.chunks)
-        if (chunk->file == 0) GW_CHECK(spill(*chunk, *files_[s.file]));
+        if (chunk->file == 0) {
+            GW_CHECK(spill(*chunk, *files_[s.file]));
+            open_bytes_ += chunk->bytes;
+        }
     s.memory = 0;
     return {};
 }
@@ -349,7 +352,8 @@ Result<ChangeLog::File*> ChangeLog::log_file() {
         if (guard_ && ::fdatasync(file.fd) != 0) return io_error("cannot fsync", file.path);
         file.open = false;
     }
-    if (spool_bytes_ > options_.spool_bytes_max)
+    // Open transactions do not count: to read no more would not bring their end.
+    if (spool_bytes_ - open_bytes_ > options_.spool_bytes_max)
         return fail(ErrorCode::resource_exhausted,
                     fmt::format("the spool holds {} MB, its limit is {} MB (attribute spoolMB of the source endpoint)",
                                 spool_bytes_ >> 20, options_.spool_bytes_max >> 20),
@@ -461,6 +465,8 @@ Result<> ChangeLog::stream_commit(std::uint32_t stream, std::uint64_t order, std
         if (s.file != 0) {
             const std::lock_guard lock(mutex_);
             files_[s.file]->open = false;
+            for (const auto& chunk : s.chunks)
+                if (chunk->file != 0) open_bytes_ -= chunk->bytes;
         }
         for (auto& chunk : s.chunks) {
             chunk->mid_transaction = true;
@@ -485,10 +491,12 @@ void ChangeLog::stream_abort(std::uint32_t stream, std::uint32_t subxid) {
     }
     const std::lock_guard lock(mutex_);
     for (const auto& chunk : it->second->chunks)
-        if (chunk->file == 0)
+        if (chunk->file == 0) {
             memory_bytes_ -= chunk->bytes;
-        else
+        } else {
             spool_bytes_ -= chunk->bytes;
+            open_bytes_ -= chunk->bytes;
+        }
     if (it->second->file != 0) {
         files_[it->second->file]->remove();
         files_.erase(it->second->file);

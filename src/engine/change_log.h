@@ -138,6 +138,7 @@ private:
     std::uint64_t on_disk_ = 1;  // chunks before this one are on disk (or released)
     std::size_t memory_bytes_ = 0;
     std::uint64_t spool_bytes_ = 0;
+    std::uint64_t open_bytes_ = 0;  // of those: of transactions that are still open
     std::map<std::uint64_t, std::unique_ptr<File>> files_;
     std::uint64_t next_file_ = 1;
     std::uint64_t log_file_ = 0;

@@ -485,6 +485,27 @@ TEST_F(ChangeLogTest, a_guarded_spool_survives_the_release_of_its_head) {
     EXPECT_LE(from, 815U);
 }
 
+// It ends only when reading goes on.
+TEST_F(ChangeLogTest, an_open_transaction_does_not_fill_the_spool) {
+    options_.spool_bytes_max = 1500;
+    ChangeLog log(options_);
+    const std::string text(4096, 'x');
+    for (int i = 0; i < 2000; ++i) row(log, 7, 7, text);
+    EXPECT_GT(log.spool_bytes(), 1500U);
+    transaction(log, 10);
+    ASSERT_TRUE(log.idle());
+    ASSERT_TRUE(log.start_guard());
+    EXPECT_FALSE(log.full());
+    EXPECT_EQ(log.durable(), Position{"p15"});
+    ASSERT_TRUE(log.stream_commit(7, 20, 25, "p25", 0));
+    EXPECT_EQ(log.durable(), Position{"p25"});
+    log.release_before(log.end());
+    EXPECT_EQ(log.spool_bytes(), 0U);
+    row(log, 8, 8, text);
+    log.stream_abort(8, 8);
+    EXPECT_EQ(log.spool_bytes(), 0U);
+}
+
 // Nothing is lost and nothing is promised: reading pauses, the source keeps its log.
 TEST_F(ChangeLogTest, a_full_spool_stops_acknowledging) {
     options_.spool_bytes_max = 1500;
