@@ -180,7 +180,7 @@ private:
     }
 
     Answer<Caller> caller_of(const Request& request, std::string_view body) const {
-        SignedRequest sent;
+        sigv4::Request sent;
         sent.method = request.method;
         const auto question = request.target.find('?');
         sent.path = request.target.substr(0, question);

@@ -662,7 +662,7 @@ Answer<model::DescribeAccountAttributesResponse> Service::describe_account(
     // twelve lower-case letters and digits, the same for an account for ever
     constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz234567";
     std::string id;
-    for (const char c : sha256_hex("account " + call.caller.account).substr(0, 12))
+    for (const char c : sigv4::sha256_hex("account " + call.caller.account).substr(0, 12))
         id += kLetters[static_cast<unsigned char>(c) & 31U];
     out.unique_account_identifier = id;
     return out;

@@ -87,7 +87,7 @@ public:
         const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), &curl_easy_cleanup);
         if (!curl) return fail(ErrorCode::resource_exhausted, "no HTTP client");
 
-        SignedRequest request;
+        sigv4::Request request;
         request.method = "POST";
         request.path = "/";
         request.body = body;
@@ -100,7 +100,9 @@ public:
             list = curl_slist_append(list, (name + ": " + value).c_str());
         if (!key_.id.empty())
             list = curl_slist_append(
-                list, ("Authorization: " + sign(request, key_, region, "secretsmanager")).c_str());
+                list, ("Authorization: " +
+                       sigv4::authorization(request, key_.id, key_.secret, region, "secretsmanager"))
+                          .c_str());
         const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(list, &curl_slist_free_all);
 
         std::string answer;

@@ -7,6 +7,8 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "base/sigv4.h"
+
 namespace godwit::cli {
 namespace {
 
@@ -94,21 +96,23 @@ Result<std::string> Client::send(const std::string& method, const std::string& p
     const std::string host = host_of(url);
     url += path;
 
-    SignedRequest request{method, path.substr(0, path.find('?')), "", {}, body};
+    sigv4::Request request{method, path.substr(0, path.find('?')), "", {}, body};
     if (const auto query = path.find('?'); query != std::string::npos) request.query = path.substr(query + 1);
-    request.headers["host"] = host;
+    request.headers.emplace("host", host);
     if (method == "POST")
-        request.headers["content-type"] = target.empty() ? "application/json" : "application/x-amz-json-1.1";
-    if (!target.empty()) request.headers["x-amz-target"] = target;
+        request.headers.emplace("content-type",
+                                target.empty() ? "application/json" : "application/x-amz-json-1.1");
+    if (!target.empty()) request.headers.emplace("x-amz-target", target);
     std::string authorization_line;
     if (address_.credentials || !address_.region.empty()) {
         // A region without keys still has to be said; a server without configured keys accepts any signature.
         const Credentials keys = address_.credentials.value_or(Credentials{"godwit", "godwit", ""});
-        request.headers["x-amz-date"] = utc_now();
-        if (!keys.session_token.empty()) request.headers["x-amz-security-token"] = keys.session_token;
+        request.headers.emplace("x-amz-date", utc_now());
+        if (!keys.session_token.empty()) request.headers.emplace("x-amz-security-token", keys.session_token);
         authorization_line =
-            "authorization: " +
-            authorization(request, keys, address_.region.empty() ? "us-east-1" : address_.region, "dms");
+            "authorization: " + sigv4::authorization(request, keys.access_key, keys.secret_key,
+                                                     address_.region.empty() ? "us-east-1" : address_.region,
+                                                     "dms");
     }
     curl_slist* headers = nullptr;
     for (const auto& [name, value] : request.headers)

@@ -6,9 +6,12 @@
 #include <string>
 
 #include "base/result.h"
-#include "cli/signer.h"
 
 namespace godwit::cli {
+
+struct Credentials {
+    std::string access_key, secret_key, session_token;
+};
 
 struct ServerAddress {
     std::string url = "http://127.0.0.1:4600";
