@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "api/maintenance.h"
 #include "api/service.h"
 
 namespace godwit::api {
@@ -14,6 +15,7 @@ using namespace std::chrono_literals;
 
 constexpr const char* kInstance = "replication-instance";
 constexpr const char* kDefaultVersion = "3.5.4";
+constexpr std::chrono::milliseconds kWindowLookEvery = 10min;
 constexpr auto kPassing = 20ms;  // how long a passing status is shown at least
 constexpr std::int64_t kStorageGbMin = 5, kStorageGbMax = 6144;
 
@@ -64,44 +66,12 @@ std::int64_t default_storage_gb(std::string_view instance_class) {
     return instance_class.starts_with("dms.t") ? 50 : 100;
 }
 
-// ddd:hh24:mi-ddd:hh24:mi, at least 30 minutes; lower case
 Answer<std::string> check_window(const std::string& text) {
-    const auto bad = [&] {
-        return invalid_value(
-            fmt::format("Invalid maintenance window '{}': the form is ddd:hh24:mi-ddd:hh24:mi, and it "
-                        "lasts at least 30 minutes.",
-                        shortened(text)));
-    };
-    const auto window = lower(text);
-    if (window.size() != 19 || window[9] != '-') return bad();
-    const auto minute_of_week = [&](std::string_view part) -> int {
-        constexpr std::string_view kDays[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
-        const auto* day = std::ranges::find(kDays, part.substr(0, 3));
-        if (day == std::end(kDays) || part[3] != ':' || part[6] != ':') return -1;
-        for (const std::size_t i : {4U, 5U, 7U, 8U})
-            if (part[i] < '0' || part[i] > '9') return -1;
-        const int hour = (part[4] - '0') * 10 + part[5] - '0', minute = (part[7] - '0') * 10 + part[8] - '0';
-        if (hour > 23 || minute > 59) return -1;
-        return (static_cast<int>(day - std::begin(kDays)) * 24 + hour) * 60 + minute;
-    };
-    constexpr int kWeek = 7 * 24 * 60;
-    const int from = minute_of_week(std::string_view(window).substr(0, 9)),
-              to = minute_of_week(std::string_view(window).substr(10));
-    if (from < 0 || to < 0 || (to - from + kWeek) % kWeek < 30) return bad();
-    return window;
-}
-
-std::string random_window() {
-    constexpr std::string_view kDays[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
-    const auto r = random_bytes(3);
-    const auto number = [&](std::size_t i, unsigned below) {
-        return static_cast<unsigned char>(r[i]) % below;
-    };
-    const auto day = kDays[number(0, 7)];
-    const auto hour = number(1, 23);
-    const auto half = number(2, 2) * 30;
-    return half == 0 ? fmt::format("{0}:{1:02}:00-{0}:{1:02}:30", day, hour)
-                     : fmt::format("{0}:{1:02}:30-{0}:{2:02}:00", day, hour, hour + 1);
+    if (parse_window(text)) return lower(text);
+    return invalid_value(
+        fmt::format("Invalid maintenance window '{}': the form is ddd:hh24:mi-ddd:hh24:mi, and it "
+                    "lasts at least 30 minutes.",
+                    shortened(text)));
 }
 
 Answer<std::monostate> check_class(const std::string& name) {
@@ -128,6 +98,11 @@ std::vector<model::VpcSecurityGroupMembership> memberships(const std::vector<std
     std::vector<model::VpcSecurityGroupMembership> out;
     for (const auto& id : ids) out.push_back({id, "active"});
     return out;
+}
+
+bool any(const model::ReplicationPendingModifiedValues& pending) {
+    return pending.replication_instance_class || pending.allocated_storage || pending.multi_az ||
+           pending.engine_version || pending.network_type;
 }
 
 // What a modification asks for becomes true.
@@ -294,6 +269,8 @@ void Service::finish_instance(const std::string& scope, const std::string& arn) 
         }
         if (status == "modifying" || status == "upgrading" || status == "rebooting") {
             const auto& pending = *shown.pending_modified_values;
+            const bool restarts =
+                status == "rebooting" || pending.replication_instance_class || pending.engine_version;
             if (pending.replication_instance_class)
                 event(scope, kInstance, identifier, "configuration change",
                       "The replication instance class for this replication instance has changed.");
@@ -310,10 +287,76 @@ void Service::finish_instance(const std::string& scope, const std::string& arn) 
                 event(scope, kInstance, identifier, "maintenance",
                       "The replication instance's software has been updated.");
             apply_pending(shown);
+            if (restarts) {
+                GW_TRY(save(scope, arn, *found));  // the class decides how much memory the tasks get
+                GW_TRY(restart_tasks(scope, arn));
+            }
         }
         set_availability(shown, region);
         shown.replication_instance_status = "available";
         return save(scope, arn, *found);
+    });
+}
+
+// Processes end at once and go on where they were; to the API their tasks keep running.
+Answer<std::monostate> Service::restart_tasks(const std::string& scope, const std::string& instance_arn) {
+    for (const auto& [order, task] : GW_TRY(list<TaskRecord>(scope))) {
+        const auto& status = *task.shown->status;
+        if (task.shown->replication_instance_arn != instance_arn ||
+            (status != "running" && status != "starting"))
+            continue;
+        const auto id = lower(last_part(*task.shown->replication_task_arn));
+        const auto done = supervisor_->restart(id, GW_TRY(memory_share(scope, task)));
+        // none yet, or no more: what starts later starts under the new conditions
+        if (!done && done.error().code != ErrorCode::failed_precondition)
+            options_.log.error(Component::rest_server, "restart of " + id + ": " + done.error().text());
+    }
+    return {};
+}
+
+// The passing status of pending changes, and their events.
+Answer<std::monostate> Service::apply_changes(const std::string& scope, InstanceRecord& record) {
+    auto& shown = *record.shown;
+    const auto& pending = *shown.pending_modified_values;
+    const auto& identifier = *shown.replication_instance_identifier;
+    shown.replication_instance_status = pending.engine_version ? "upgrading" : "modifying";
+    if (pending.replication_instance_class)
+        event(scope, kInstance, identifier, "configuration change",
+              "The replication instance class for this replication instance is being changed.");
+    if (pending.allocated_storage)
+        event(scope, kInstance, identifier, "configuration change",
+              "The storage for the replication instance is being increased.");
+    if (pending.multi_az)
+        event(scope, kInstance, identifier, "configuration change",
+              *pending.multi_az ? "The replication instance is transitioning to a Multi-AZ configuration."
+                                : "The replication instance is transitioning to a Single-AZ configuration.");
+    const auto arn = *shown.replication_instance_arn;
+    GW_TRY(save(scope, arn, record));
+    finish_instance(scope, arn);
+    return {};
+}
+
+// Looks again when the window opens, and now and then before: somebody may change it, or the clock.
+void Service::await_window(const std::string& scope, const std::string& arn,
+                           std::chrono::milliseconds delay) {
+    const auto watch = ++window_watches_[arn];  // a younger one takes over
+    later(delay, [=, this]() -> Answer<std::monostate> {
+        if (window_watches_[arn] != watch) return {};
+        auto record = GW_TRY(find<InstanceRecord>(scope, arn));
+        if (!record || !any(*record->shown->pending_modified_values)) {
+            window_watches_.erase(arn);
+            return {};
+        }
+        const auto window = parse_window(*record->shown->preferred_maintenance_window);
+        const auto wait = window ? until_open(*window, options_.clock.now()) : std::chrono::microseconds(0);
+        if (wait.count() > 0 || record->shown->replication_instance_status != "available") {
+            const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(wait);
+            await_window(scope, arn,
+                         std::clamp(rounded, std::chrono::milliseconds(kPassing), kWindowLookEvery));
+            return {};
+        }
+        window_watches_.erase(arn);
+        return apply_changes(scope, *record);
     });
 }
 
@@ -324,35 +367,35 @@ Answer<model::ModifyReplicationInstanceResponse> Service::modify_instance(
     auto& shown = *record.shown;
     auto& pending = *shown.pending_modified_values;
     bool changed = false;
-    if (in.replication_instance_class && in.replication_instance_class != shown.replication_instance_class) {
-        GW_TRY(check_class(*in.replication_instance_class));
-        pending.replication_instance_class = in.replication_instance_class;
+    // A value that is not the present one waits; the present one withdraws what waits.
+    const auto ask_for = [&](const auto& given, const auto& present, auto& waiting) {
+        if (!given || (given == present && !waiting)) return;
+        if (given == present)
+            waiting.reset();
+        else
+            waiting = given;
         changed = true;
-    }
-    if (in.allocated_storage && in.allocated_storage != shown.allocated_storage) {
+    };
+    if (in.replication_instance_class) GW_TRY(check_class(*in.replication_instance_class));
+    ask_for(in.replication_instance_class, shown.replication_instance_class,
+            pending.replication_instance_class);
+    if (in.allocated_storage) {
         GW_TRY(check_storage(*in.allocated_storage));
         if (*in.allocated_storage < *shown.allocated_storage)
             return invalid_combination("The allocated storage of a replication instance cannot shrink.");
-        pending.allocated_storage = in.allocated_storage;
-        changed = true;
     }
-    if (in.multi_az && in.multi_az != shown.multi_az) {
-        pending.multi_az = in.multi_az;
-        changed = true;
-    }
-    bool upgrade = false;
-    if (in.engine_version && in.engine_version != shown.engine_version) {
+    ask_for(in.allocated_storage, shown.allocated_storage, pending.allocated_storage);
+    ask_for(in.multi_az, shown.multi_az, pending.multi_az);
+    if (in.engine_version) {
         GW_TRY(check_version(*in.engine_version));
         if (*in.engine_version < *shown.engine_version)
             return invalid_combination("The engine version of a replication instance cannot be lowered.");
-        pending.engine_version = in.engine_version;
-        changed = upgrade = true;
     }
-    if (in.network_type && in.network_type != shown.network_type) {
-        pending.network_type = GW_TRY(check_network(*in.network_type));
-        changed = true;
-    }
-    const bool passes_a_status = changed && in.apply_immediately.value_or(false);
+    ask_for(in.engine_version, shown.engine_version, pending.engine_version);
+    auto network = in.network_type;
+    if (network) network = GW_TRY(check_network(*network));
+    ask_for(network, shown.network_type, pending.network_type);
+    const bool immediately = in.apply_immediately.value_or(false);
     if (in.replication_instance_identifier &&
         lower(*in.replication_instance_identifier) != shown.replication_instance_identifier) {
         const auto identifier = lower(*in.replication_instance_identifier);
@@ -380,24 +423,15 @@ Answer<model::ModifyReplicationInstanceResponse> Service::modify_instance(
         shown.kerberos_authentication_settings = in.kerberos_authentication_settings;
         changed = true;
     }
-    if (!changed) return invalid_combination("No modifications were requested");
-    const auto& identifier = *shown.replication_instance_identifier;
-    if (passes_a_status) {
-        shown.replication_instance_status = upgrade ? "upgrading" : "modifying";
-        if (pending.replication_instance_class)
-            event(call.scope, kInstance, identifier, "configuration change",
-                  "The replication instance class for this replication instance is being changed.");
-        if (pending.allocated_storage)
-            event(call.scope, kInstance, identifier, "configuration change",
-                  "The storage for the replication instance is being increased.");
-        if (pending.multi_az)
-            event(call.scope, kInstance, identifier, "configuration change",
-                  *pending.multi_az
-                      ? "The replication instance is transitioning to a Multi-AZ configuration."
-                      : "The replication instance is transitioning to a Single-AZ configuration.");
+    if (!changed && !(immediately && any(pending)))
+        return invalid_combination("No modifications were requested");
+    // With it everything that is pending becomes true, also what earlier modifications left.
+    if (immediately && any(pending)) {
+        GW_TRY(apply_changes(call.scope, record));
+    } else {
+        GW_TRY(save(call.scope, arn, record));
+        if (any(pending)) await_window(call.scope, arn, kPassing);
     }
-    GW_TRY(save(call.scope, arn, record));
-    if (passes_a_status) finish_instance(call.scope, arn);
     return model::ModifyReplicationInstanceResponse{shown};
 }
 
@@ -427,7 +461,7 @@ Answer<model::DeleteReplicationInstanceResponse> Service::delete_instance(
     return model::DeleteReplicationInstanceResponse{*record.shown};
 }
 
-// Tasks are processes of their own and go on: a reboot changes statuses, and applies what was pending.
+// Ends the processes of its running tasks, which go on by themselves, and applies what was pending.
 Answer<model::RebootReplicationInstanceResponse> Service::reboot_instance(
     Call& call, const model::RebootReplicationInstanceMessage& in) {
     const auto& arn = *in.replication_instance_arn;

@@ -91,18 +91,24 @@ std::string tasks_page(const std::vector<TaskPage>& tasks) {
 
 std::string lines_page(const std::vector<std::string>& lines) { return dump({{"lines", lines}}); }
 
-std::optional<std::string> request_with(const std::string& op, const std::string& body) {
-    auto request = body.empty() ? Json::object() : Json::parse(body, nullptr, false);
-    if (!request.is_object()) return {};
-    request["op"] = op;
-    return dump(request);
+bool is_object(const std::string& body) { return Json::parse(body, nullptr, false).is_object(); }
+
+std::string compare_request() { return dump({{"op", "compare"}}); }
+
+std::string cutover_request(std::chrono::milliseconds timeout) {
+    return dump({{"op", "cutover"}, {"timeout_ms", timeout.count()}});
 }
 
-std::int64_t number_in(const std::string& body, const char* name, std::int64_t otherwise) {
+std::optional<std::int64_t> whole_number_in(const std::string& body, const char* name,
+                                            std::int64_t otherwise) {
     const auto json = Json::parse(body, nullptr, false);
     if (!json.is_object()) return otherwise;
     const auto it = json.find(name);
-    return it != json.end() && it->is_number_integer() ? it->get<std::int64_t>() : otherwise;
+    if (it == json.end()) return otherwise;
+    if (it->is_number_unsigned() && it->get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX))
+        return {};
+    if (!it->is_number_integer()) return {};
+    return it->get<std::int64_t>();
 }
 
 std::string message_page(const std::string& message) { return dump({{"message", message}}); }

@@ -1,6 +1,7 @@
 #pragma once
 // The few JSON documents that are no API messages: requests to a task, godwit's own pages.
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,6 +19,8 @@ namespace godwit::api {
 // requests over control.sock (core/task.h)
 [[nodiscard]] std::string log_request(const std::map<std::string, std::string>& levels);
 [[nodiscard]] std::string reload_request(const std::vector<TableName>& tables);
+[[nodiscard]] std::string compare_request();
+[[nodiscard]] std::string cutover_request(std::chrono::milliseconds timeout);
 // the error text of {"ok":false,"error":".."}
 [[nodiscard]] std::optional<std::string> error_of_answer(const std::string& json);
 
@@ -31,10 +34,11 @@ struct TaskPage {
 [[nodiscard]] std::string task_page(const TaskPage& task);
 [[nodiscard]] std::string tasks_page(const std::vector<TaskPage>& tasks);
 [[nodiscard]] std::string lines_page(const std::vector<std::string>& lines);
-// {"op":..} with the members of `body`, which may be empty; nothing: the body is no JSON object
-[[nodiscard]] std::optional<std::string> request_with(const std::string& op, const std::string& body);
-// a whole number of the body, or `otherwise`
-[[nodiscard]] std::int64_t number_in(const std::string& body, const char* name, std::int64_t otherwise);
+// Is this text one JSON object?
+[[nodiscard]] bool is_object(const std::string& body);
+// a member of the body, `otherwise` when it is absent; nothing: it is there and no whole number
+[[nodiscard]] std::optional<std::int64_t> whole_number_in(const std::string& body, const char* name,
+                                                          std::int64_t otherwise);
 [[nodiscard]] std::string message_page(const std::string& message);
 [[nodiscard]] std::string fault_page(const std::string& name, const std::string& message,
                                      const std::string& resource_arn);

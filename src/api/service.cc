@@ -84,7 +84,10 @@ Result<> Service::recover() {
             tasks, [](const TaskRecord& r) { return r.shown->status.value_or(""); }));
     }
     for (const auto& f : instances)
-        if (f.status != "available") finish_instance(f.scope, f.key);
+        if (f.status != "available")
+            finish_instance(f.scope, f.key);
+        else
+            await_window(f.scope, f.key, {});
     for (const auto& f : endpoints)
         if (f.status == "deleting") finish_endpoint_delete(f.scope, f.key);
     for (const auto& f : tests) {

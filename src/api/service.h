@@ -223,6 +223,9 @@ private:
     Answer<InstanceRecord> need_instance(const std::string& scope, const std::string& arn);
     Answer<InstanceRecord> need_available(const std::string& scope, const std::string& arn);
     void finish_instance(const std::string& scope, const std::string& arn);
+    Answer<std::monostate> restart_tasks(const std::string& scope, const std::string& instance_arn);
+    Answer<std::monostate> apply_changes(const std::string& scope, InstanceRecord& record);
+    void await_window(const std::string& scope, const std::string& arn, std::chrono::milliseconds delay);
     Answer<model::ReplicationSubnetGroup> default_subnet_group(const Call&);
     // endpoints.cc
     struct EndpointInputs {  // what config_of() needs, taken under mutex_
@@ -241,6 +244,10 @@ private:
     void run_test(const std::string& scope, const std::string& instance_arn, const std::string& endpoint_arn);
     void run_refresh(const std::string& scope, const std::string& endpoint_arn);
     // tasks.cc
+    // CdcStartPosition or CdcStartTime of a request, as the task is told; nothing: neither was given
+    Answer<std::optional<std::string>> start_position(const std::string& scope, const std::string& source_arn,
+                                                      const std::optional<std::string>& position,
+                                                      const std::optional<Timestamp>& time);
     Answer<TaskRecord> need_task(const std::string& scope, const std::string& arn);
     [[nodiscard]] std::string status_of(const TaskRecord& record) const;  // as the API shows it
     model::ReplicationTask shown(const TaskRecord& record, bool with_statistics);
@@ -253,6 +260,7 @@ private:
         EndpointInputs source, target;
         std::uint64_t memory_bytes_max = 0;
     };
+    Answer<std::uint64_t> memory_share(const std::string& scope, const TaskRecord& record);
     Answer<RunInputs> run_inputs(const std::string& scope, const TaskRecord& record);
     [[nodiscard]] Result<TaskSpec> spec_of(const RunInputs& inputs) const;
     void begin_run(const std::string& scope, const std::string& arn);
@@ -270,6 +278,7 @@ private:
     control::Supervisor* supervisor_ = nullptr;
     std::mutex mutex_;  // guards the stored resources
     std::condition_variable changed_;
+    std::map<std::string, std::uint64_t> window_watches_;  // by instance: the one that counts; under mutex_
     std::unique_ptr<Jobs> quick_, slow_;
 };
 
@@ -307,6 +316,10 @@ Answer<Page<T>> paginate(std::vector<std::pair<std::int64_t, T>> items,
     }
     return page;
 }
+
+// CdcStopPosition in the one form that tasks read, "server_time:2018-02-09T12:12:12" (UTC); empty: none.
+// Accepts what clients write: blanks, zones, times without seconds.
+[[nodiscard]] Answer<std::string> stop_position(const std::string& text);
 
 // memory of an instance class, or nothing for an unknown class
 [[nodiscard]] std::optional<std::uint64_t> memory_of_class(std::string_view instance_class);

@@ -57,10 +57,12 @@ Answer<model::StartReplicationTaskResponse> Service::start_task(
     // type
     const bool cdc_only = task.migration_type == "cdc";
     const bool started = record.started.value_or(false), ran = record.ran.value_or(false);
-    const bool has_start = in.cdc_start_position || in.cdc_start_time;
     const auto& asked = *in.start_replication_task_type;
-    if (in.cdc_start_time && in.cdc_start_position)
-        return invalid_combination("CdcStartTime and CdcStartPosition cannot both be given.");
+    const auto start = GW_TRY(
+        start_position(call.scope, *task.source_endpoint_arn, in.cdc_start_position, in.cdc_start_time));
+    const auto stop =
+        GW_TRY(stop_position(in.cdc_stop_position.value_or(task.cdc_stop_position.value_or(""))));
+    const bool has_start = start.has_value();
     if (has_start && task.migration_type == "full-load")
         return invalid_combination("A full-load task takes no CDC start position.");
     std::string type = "fresh";
@@ -91,17 +93,13 @@ Answer<model::StartReplicationTaskResponse> Service::start_task(
                 "replication task",
                 *instance.shown->replication_instance_identifier, *connection->shown->endpoint_identifier));
     }
-    if (in.cdc_stop_position) task.cdc_stop_position = in.cdc_stop_position;
-    record.run_cdc_start.reset();
-    if (type == "fresh") {
-        if (in.cdc_start_position)
-            record.run_cdc_start = in.cdc_start_position;
-        else if (in.cdc_start_time)
-            record.run_cdc_start = format_iso_time(*in.cdc_start_time);
-        else if (task.cdc_start_position)
-            record.run_cdc_start = task.cdc_start_position;
+    if (in.cdc_stop_position) {
+        task.cdc_stop_position.reset();
+        if (!stop.empty()) task.cdc_stop_position = in.cdc_stop_position;
     }
-    record.run_cdc_stop = task.cdc_stop_position;
+    record.run_cdc_start.reset();
+    if (type == "fresh") record.run_cdc_start = has_start ? start : task.cdc_start_position;
+    record.run_cdc_stop = stop;
     record.start_type = type;
     record.started = true;
     record.visible_until.reset();
@@ -179,7 +177,12 @@ Answer<Service::RunInputs> Service::run_inputs(const std::string& scope, const T
     out.record = record;
     out.source = GW_TRY(endpoint_inputs(scope, *record.shown->source_endpoint_arn));
     out.target = GW_TRY(endpoint_inputs(scope, *record.shown->target_endpoint_arn));
-    // Half of the instance's memory is for its tasks, in equal parts among those that run.
+    out.memory_bytes_max = GW_TRY(memory_share(scope, record));
+    return out;
+}
+
+// Half of the instance's memory is for its tasks, in equal parts among those that run.
+Answer<std::uint64_t> Service::memory_share(const std::string& scope, const TaskRecord& record) {
     constexpr std::uint64_t kShareMin = 128ULL << 20;
     const auto instance = GW_TRY(find<InstanceRecord>(scope, *record.shown->replication_instance_arn));
     const std::uint64_t memory =
@@ -191,8 +194,7 @@ Answer<Service::RunInputs> Service::run_inputs(const std::string& scope, const T
             other.shown->replication_instance_arn == record.shown->replication_instance_arn &&
             (other.shown->status == "running" || other.shown->status == "starting"))
             ++tasks;
-    out.memory_bytes_max = std::max(kShareMin, memory / 2 / tasks);
-    return out;
+    return std::max(kShareMin, memory / 2 / tasks);
 }
 
 Result<TaskSpec> Service::spec_of(const RunInputs& inputs) const {
@@ -345,6 +347,8 @@ void Service::recover_run(const std::string& scope, const std::string& arn) {
             adopted.id = lower(last_part(arn));
             adopted.identifier = *inputs->record.shown->replication_task_identifier;
         }
+        // Should it end again before it says that it runs, it must not begin anew.
+        if (inputs->record.run_ran.value_or(false)) adopted.start = StartType::resume;
         const auto rules = restart_rules(*inputs->record.shown->replication_task_settings);
         const bool stopping = inputs->record.shown->status == "stopping";
         const auto ordered = inputs->record.run_started.value_or(Timestamp{});

@@ -54,16 +54,11 @@ Answer<std::monostate> check_mappings(const std::string& mappings) {
     return {};
 }
 
-// server_time:... and commit_time:..., blanks tolerated
-Answer<std::monostate> check_stop_position(const std::string& text) {
-    for (const std::string_view start : {"server_time:", "commit_time:"}) {
-        std::string_view rest = text;
-        while (!rest.empty() && rest.front() == ' ') rest.remove_prefix(1);
-        if (rest.starts_with(start) && parse_iso_time(rest.substr(start.size()))) return {};
-    }
-    return invalid_value(
-        "Invalid CdcStopPosition '" + shortened(text) +
-        "': the forms are server_time:2018-02-09T12:12:12 and commit_time:2018-02-09T12:12:12");
+bool has_text(const std::optional<std::string>& text) { return text && !text->empty(); }
+
+std::optional<std::string> text_or_none(const std::string& text) {
+    if (text.empty()) return {};
+    return text;
 }
 
 bool is_active(const std::string& status) {
@@ -132,6 +127,40 @@ model::ReplicationTaskStats statistics(const TaskReport& report, const std::stri
 
 }  // namespace
 
+Answer<std::string> stop_position(const std::string& text) {
+    std::string_view rest = text;
+    while (!rest.empty() && rest.front() == ' ') rest.remove_prefix(1);
+    if (rest.empty()) return std::string();
+    for (const std::string_view kind : {"server_time:", "commit_time:"})
+        if (rest.starts_with(kind))
+            if (const auto time = parse_iso_time(rest.substr(kind.size())))
+                return std::string(kind) + format_iso_time(*time);
+    return invalid_value(
+        "Invalid CdcStopPosition '" + shortened(text) +
+        "': the forms are server_time:2018-02-09T12:12:12 and commit_time:2018-02-09T12:12:12");
+}
+
+Answer<std::optional<std::string>> Service::start_position(const std::string& scope,
+                                                           const std::string& source_arn,
+                                                           const std::optional<std::string>& position,
+                                                           const std::optional<Timestamp>& time) {
+    if (time && position)
+        return invalid_combination("CdcStartTime and CdcStartPosition cannot both be given.");
+    if (!time && !has_text(position)) return std::optional<std::string>{};
+    const auto text = time ? format_iso_time(*time) : *position;
+    const auto source = GW_TRY(need_endpoint(scope, source_arn));
+    const auto& engine = *source.shown->engine_name;
+    const auto* kind = options_.registry.find(engine);
+    if (kind == nullptr || kind->check_position == nullptr) return std::optional(text);
+    const auto good = kind->check_position(text);
+    if (good) return std::optional(text);
+    if (time)
+        return invalid_combination(
+            "CdcStartTime is not supported for a source of engine " + engine +
+            ": its log has no index by time. Use CdcStartPosition with a native position or a checkpoint.");
+    return invalid_value("Invalid CdcStartPosition '" + shortened(text) + "': " + good.error().text());
+}
+
 Answer<TaskRecord> Service::need_task(const std::string& scope, const std::string& arn) {
     return need<TaskRecord>(scope, arn, fmt::format("{} ARN: {}", kNoTask, shortened(arn)));
 }
@@ -193,10 +222,9 @@ Answer<model::CreateReplicationTaskResponse> Service::create_task(
         if (endpoint->shown->status != "active")
             return invalid_state(
                 fmt::format("Endpoint {} is not active.", *endpoint->shown->endpoint_identifier));
-    if (in.cdc_start_time && in.cdc_start_position)
-        return invalid_combination("CdcStartTime and CdcStartPosition cannot both be given.");
-    if (in.cdc_stop_position && !in.cdc_stop_position->empty())
-        GW_TRY(check_stop_position(*in.cdc_stop_position));
+    const auto start =
+        GW_TRY(start_position(call.scope, *in.source_endpoint_arn, in.cdc_start_position, in.cdc_start_time));
+    if (in.cdc_stop_position) GW_TRY(stop_position(*in.cdc_stop_position));
     GW_TRY(check_mappings(*in.table_mappings));
 
     GW_TRY(check_settings(in.replication_task_settings));
@@ -216,9 +244,8 @@ Answer<model::CreateReplicationTaskResponse> Service::create_task(
     shown.replication_task_settings = settings;
     shown.status = "creating";
     shown.replication_task_creation_date = now();
-    shown.cdc_start_position = in.cdc_start_position;
-    if (in.cdc_start_time) shown.cdc_start_position = format_iso_time(*in.cdc_start_time);
-    shown.cdc_stop_position = in.cdc_stop_position;
+    shown.cdc_start_position = start;
+    if (has_text(in.cdc_stop_position)) shown.cdc_stop_position = in.cdc_stop_position;
     shown.task_data = in.task_data;
     shown.replication_task_arn = arn;
     if (in.tags) GW_TRY(put_tags(call.scope, arn, *in.tags));
@@ -273,10 +300,9 @@ Answer<model::ModifyReplicationTaskResponse> Service::modify_task(
                 "running "
                 "state");
     }
-    if (in.cdc_start_time && in.cdc_start_position)
-        return invalid_combination("CdcStartTime and CdcStartPosition cannot both be given.");
-    if (in.cdc_stop_position && !in.cdc_stop_position->empty())
-        GW_TRY(check_stop_position(*in.cdc_stop_position));
+    const auto start = GW_TRY(
+        start_position(call.scope, *task.source_endpoint_arn, in.cdc_start_position, in.cdc_start_time));
+    if (in.cdc_stop_position) GW_TRY(stop_position(*in.cdc_stop_position));
     if (in.replication_task_identifier &&
         lower(*in.replication_task_identifier) != lower(*task.replication_task_identifier)) {
         GW_TRY(check_identifier("ReplicationTaskIdentifier", *in.replication_task_identifier, 255));
@@ -324,9 +350,8 @@ Answer<model::ModifyReplicationTaskResponse> Service::modify_task(
         task.table_mappings = in.table_mappings;
     }
     if (in.replication_task_identifier) task.replication_task_identifier = in.replication_task_identifier;
-    if (in.cdc_start_position) task.cdc_start_position = in.cdc_start_position;
-    if (in.cdc_start_time) task.cdc_start_position = format_iso_time(*in.cdc_start_time);
-    if (in.cdc_stop_position) task.cdc_stop_position = in.cdc_stop_position;
+    if (in.cdc_start_position || in.cdc_start_time) task.cdc_start_position = start;
+    if (in.cdc_stop_position) task.cdc_stop_position = text_or_none(*in.cdc_stop_position);
     if (in.task_data) task.task_data = in.task_data;
     event(call.scope, kTask, *task.replication_task_identifier, "configuration change",
           "Replication task has been modified.");

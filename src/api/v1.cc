@@ -129,6 +129,13 @@ Answer<std::string> Service::v1_task(const Caller& caller, const std::string& ta
 
 Answer<std::string> Service::v1_ask(const Caller& caller, const std::string& task, const std::string& op,
                                     const std::string& body) {
+    if (!body.empty() && !is_object(body))
+        return fault("SerializationException", "the body is not a JSON object");
+    constexpr std::int64_t kCutoverMsMax = 86'400'000, kCutoverMs = 60'000;
+    const auto timeout_ms = whole_number_in(body, "timeout_ms", kCutoverMs);
+    if (!timeout_ms || *timeout_ms < 0 || *timeout_ms > kCutoverMsMax)
+        return invalid_value(fmt::format("timeout_ms is a whole number from 0 to {}", kCutoverMsMax));
+    const std::chrono::milliseconds timeout(*timeout_ms);
     std::string id;
     std::optional<RunInputs> at_rest;
     {
@@ -141,21 +148,17 @@ Answer<std::string> Service::v1_ask(const Caller& caller, const std::string& tas
         else if (status != "running")
             return invalid_state(fmt::format("the task is not running (status {})", *record.shown->status));
     }
-    const auto request = request_with(op, body);
-    if (!request) return fault("SerializationException", "the body is not a JSON object");
+    const bool cutover = op == "cutover";
     // the task keeps its own time limit for a cut-over; ours only has to be longer
-    std::chrono::milliseconds limit = kCompareMax;
-    if (op == "cutover")
-        limit = std::chrono::milliseconds(
-                    std::clamp<std::int64_t>(number_in(body, "timeout_ms", 60'000), 0, 86'400'000)) +
-                30s;
+    const std::chrono::milliseconds limit = cutover ? timeout + 30s : kCompareMax;
     if (at_rest) {
         const auto spec = GW_ANSWER(spec_of(*at_rest));
         const auto compared = GW_ANSWER(supervisor_->compare(spec, limit));
         if (const auto error = error_of_answer(compared)) return invalid_state(*error);
         return compared;
     }
-    const auto answer = GW_ANSWER(supervisor_->ask(id, *request, limit));
+    const auto answer =
+        GW_ANSWER(supervisor_->ask(id, cutover ? cutover_request(timeout) : compare_request(), limit));
     if (const auto error = error_of_answer(answer)) return invalid_state(*error);
     return answer;
 }

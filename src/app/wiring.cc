@@ -7,6 +7,16 @@
 #include "targets/postgres/target.h"
 
 namespace godwit::app {
+namespace {
+
+Result<> check_postgres_position(const std::string& native) {
+    // Of a source that never connects: the one that reads the position at the start.
+    const auto source = GW_TRY(postgres::make_source({}, {}));
+    GW_TRY(source->parse_position(native));
+    return {};
+}
+
+}  // namespace
 
 void add_all(EndpointRegistry& registry) {
     EndpointKind kind;
@@ -15,6 +25,7 @@ void add_all(EndpointRegistry& registry) {
     kind.source = postgres::make_source;
     kind.target = postgres::make_target;
     kind.probe = postgres::probe;
+    kind.check_position = check_postgres_position;
     kind.keeper = postgres::keeper_main;
     registry.add(std::move(kind));
 }

@@ -45,6 +45,7 @@ struct Watched {
     bool stop_wanted = false, stop_heard = false, terminated = false;
     SteadyTime stop_since{}, ended_since{}, started_at{}, restart_at{};
     bool ending = false;
+    bool restart_wanted = false;  // killed on purpose
     std::uint32_t restarts = 0;
 };
 
@@ -57,6 +58,14 @@ std::pair<std::int64_t, std::uint64_t> identity(const std::filesystem::path& fil
     struct stat st{};
     if (::stat(file.c_str(), &st) != 0) return {-1, 0};
     return {st.st_mtim.tv_sec * 1'000'000'000LL + st.st_mtim.tv_nsec, st.st_ino};
+}
+
+// A process says where to go on when it ends, from what the source then keeps. Until then, and for ever when
+// it is killed, everything before the applied position is on the target.
+void show_progress(TaskReport& report) {
+    if (!report.applied_position.empty())
+        report.checkpoint = fmt::format("checkpoint:V1#{}#{}#0#0#*#0#0", report.transactions_applied + 1,
+                                        report.applied_position);
 }
 
 std::string how_it_ended(int status) {
@@ -112,8 +121,17 @@ public:
         task = Watched{};
         task.spec = spec;
         task.rules = rules;
+        read_status(task);
         task.ordered_ns = ordered_us * 1000 - kFileClockStepNs;
-        if (status_is_of_last_spawn(folder(spec.id))) read_status(task);
+        const bool current =
+            status_is_of_last_spawn(folder(spec.id)) && task.file_seen.first >= task.ordered_ns;
+        if (!current) {
+            // Of a process before: what it counted is true until its successor says more, its state is not.
+            if (spec.start != StartType::resume) task.report = {}, task.has_report = false;
+            task.file_seen = {-1, 0};
+            task.seen_running = false;
+            task.report.state = TaskState::starting;
+        }
         const auto living = owner(spec.id);
         if (living) {
             task.phase = Phase::live;
@@ -123,9 +141,9 @@ public:
             return true;
         }
         // It crashed or ended while nobody watched.
-        const bool over =
-            task.has_report && (task.report.state == TaskState::stopped ||
-                                (task.report.state == TaskState::failed && !task.report.recoverable));
+        const bool over = current && task.has_report &&
+                          (task.report.state == TaskState::stopped ||
+                           (task.report.state == TaskState::failed && !task.report.recoverable));
         if (over) {
             pending_.push_back({spec.id, task.report});
             wake_.notify_all();
@@ -142,6 +160,23 @@ public:
             it->second.stop_wanted = true;
             it->second.stop_since = clock_.steady();
             GW_FAILPOINT("serve.stop_wanted");
+        }
+        wake_.notify_all();
+        return {};
+    }
+
+    Result<> restart(const std::string& id, std::uint64_t memory_bytes_max) override {
+        const std::lock_guard lock(mutex_);
+        const auto it = watched_.find(id);
+        if (it == watched_.end() || it->second.phase == Phase::done || it->second.stop_wanted)
+            return fail(ErrorCode::failed_precondition, "no process of this task is running");
+        auto& task = it->second;
+        task.spec.memory_bytes_max = memory_bytes_max;
+        if (task.phase == Phase::waiting) {
+            task.restart_at = clock_.steady();
+        } else {
+            task.restart_wanted = true;
+            if (task.child || alive(task.process)) ::kill(task.process.pid, SIGKILL);
         }
         wake_.notify_all();
         return {};
@@ -255,6 +290,8 @@ private:
         if (!report) return false;
         task.file_seen = now;
         task.report = std::move(*report);
+        if (task.report.state == TaskState::starting || task.report.state == TaskState::running)
+            show_progress(task.report);
         task.report.restarts += task.restarts;
         task.has_report = true;
         if (task.report.state == TaskState::running) task.seen_running = true;
@@ -285,6 +322,10 @@ private:
             task.report.stop_reason = "NORMAL";
             return finish(task, TaskState::stopped);
         }
+        if (task.restart_wanted) {
+            wait_for_restart(task, clock_.steady());
+            return;
+        }
         if (!reported || task.report.state != TaskState::failed)  // a crash
             task.report.last_error =
                 status_known ? how_it_ended(status) : "The task process ended unexpectedly.";
@@ -297,12 +338,17 @@ private:
         }
         ++task.restarts;
         task.report.restarts = task.restarts;
+        wait_for_restart(task, now + std::chrono::seconds(*delay));
+    }
+
+    void wait_for_restart(Watched& task, SteadyTime at) {
         // Until it has run once, the order is repeated: what a fresh start or a reload was to forget is
         // forgotten.
         if (task.seen_running) task.spec.start = StartType::resume;
         task.report.state = task.seen_running ? TaskState::running : TaskState::starting;
         task.phase = Phase::waiting;
-        task.restart_at = now + std::chrono::seconds(*delay);
+        task.restart_at = at;
+        task.restart_wanted = false;
     }
 
     void tick(Watched& task) {

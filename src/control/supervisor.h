@@ -48,6 +48,9 @@ public:
                                              std::int64_t ordered_us) = 0;
     // Asynchronous: the report becomes `stopped`.
     [[nodiscard]] virtual Result<> stop(const std::string& task_id) = 0;
+    // Ends the process at once and starts it again, as after a crash but without a delay and without counting
+    // as one. `memory_bytes_max` is that of the new order. failed_precondition when none runs.
+    [[nodiscard]] virtual Result<> restart(const std::string& task_id, std::uint64_t memory_bytes_max) = 0;
     // One request over control.sock, e.g. reload or compare; waits for the answer at most `timeout`.
     [[nodiscard]] virtual Result<std::string> ask(const std::string& task_id, const std::string& request_json,
                                                   std::chrono::milliseconds timeout) = 0;

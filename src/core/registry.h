@@ -37,6 +37,9 @@ struct EndpointKind {
     Result<std::unique_ptr<Target>> (*target)(const EndpointConfig&, const TaskContext&) = nullptr;
     // Short, bounded by the connect timeout. The error is what the user reads in LastFailureMessage.
     Result<ProbeResult> (*probe)(const EndpointConfig&) = nullptr;
+    // Is this text (CdcStartPosition; CdcStartTime as YYYY-MM-DDTHH:MM:SS) a place where a log of this engine
+    // can be entered? Asks no server. nullptr: known only when the task starts.
+    Result<> (*check_position)(const std::string& native) = nullptr;
     // Body of the helper process that outlives a task (keeper): reads its orders from stdin.
     int (*keeper)(int argc, char** argv) = nullptr;
 };

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import time
+from types import SimpleNamespace
 
 import pytest
 from answers import MEMBERS, by, check_members, check_shape, mappings, refused
@@ -279,6 +280,11 @@ def test_pending_values_of_an_instance(dms):
     assert answer["ReplicationInstance"]["ReplicationInstanceStatus"] == "available"
     assert answer["ReplicationInstance"]["PendingModifiedValues"] == {"ReplicationInstanceClass": "dms.t3.large"}
     assert the_instance(dms, arn)["ReplicationInstanceClass"] == "dms.t3.medium"
+    dms.modify_replication_instance(ReplicationInstanceArn=arn, AllocatedStorage=80)
+    answer = dms.modify_replication_instance(ReplicationInstanceArn=arn, AllocatedStorage=50)  # as it is: withdrawn
+    assert answer["ReplicationInstance"]["PendingModifiedValues"] == {"ReplicationInstanceClass": "dms.t3.large"}
+    with refused(COMBINATION, "No modifications were requested"):
+        dms.modify_replication_instance(ReplicationInstanceArn=arn, AllocatedStorage=50)
     answer = dms.modify_replication_instance(ReplicationInstanceArn=arn, MultiAZ=True, ApplyImmediately=True)
     assert answer["ReplicationInstance"]["ReplicationInstanceStatus"] == "modifying"
     one = wait_until(lambda: the_instance(dms, arn)["MultiAZ"] and the_instance(dms, arn))
@@ -295,6 +301,38 @@ def test_pending_values_of_an_instance(dms):
     dms.reboot_replication_instance(ReplicationInstanceArn=arn, ForceFailover=True)
     with refused(STATE):
         dms.reboot_replication_instance(ReplicationInstanceArn=arn)
+
+
+def window(from_minutes, to_minutes):
+    """A maintenance window around now."""
+    ends = [time.gmtime(time.time() + 60 * minutes) for minutes in (from_minutes, to_minutes)]
+    return "-".join(time.strftime("%a:%H:%M", at).lower() for at in ends)
+
+
+def test_pending_values_wait_for_the_window(dms):
+    arn = new_instance(dms, "windowed", PreferredMaintenanceWindow=window(120, 180))["ReplicationInstanceArn"]
+    dms.modify_replication_instance(ReplicationInstanceArn=arn, AllocatedStorage=60)
+    time.sleep(0.5)
+    assert the_instance(dms, arn)["PendingModifiedValues"] == {"AllocatedStorage": 60}
+    assert the_instance(dms, arn)["AllocatedStorage"] == 50
+    answer = dms.modify_replication_instance(
+        ReplicationInstanceArn=arn, EngineVersion="3.6.1", PreferredMaintenanceWindow=window(-10, 60)
+    )["ReplicationInstance"]
+    assert (answer["ReplicationInstanceStatus"], answer["EngineVersion"]) == ("available", "3.5.4")
+    one = wait_until(lambda: (one := the_instance(dms, arn))["EngineVersion"] == "3.6.1" and one)
+    assert (one["AllocatedStorage"], one["PendingModifiedValues"]) == (60, {})
+    wait_until(lambda: the_instance(dms, arn)["ReplicationInstanceStatus"] == "available")
+    texts = [e["Message"] for e in dms.describe_events(SourceIdentifier="windowed")["Events"]]
+    assert "The storage for the replication instance is being increased." in texts
+    assert "The replication instance's software has been updated." in texts
+
+
+def test_pending_values_can_be_had_at_once(dms):
+    arn = new_instance(dms, "impatient", PreferredMaintenanceWindow=window(120, 180))["ReplicationInstanceArn"]
+    dms.modify_replication_instance(ReplicationInstanceArn=arn, AllocatedStorage=60)
+    answer = dms.modify_replication_instance(ReplicationInstanceArn=arn, ApplyImmediately=True)["ReplicationInstance"]
+    assert answer["ReplicationInstanceStatus"] == "modifying"
+    wait_until(lambda: the_instance(dms, arn)["AllocatedStorage"] == 60)
 
 
 @pytest.mark.parametrize(
@@ -543,9 +581,10 @@ def test_task_identifiers(dms, instance, unreachable):
 
 
 def test_a_task_that_was_never_started(dms, instance, unreachable):
-    arn = new_task(dms, "fresh", instance, unreachable, "cdc", CdcStartTime=1512661131, TaskData="{}")[
-        "ReplicationTaskArn"
-    ]
+    # an engine that knows times: PostgreSQL's log has none
+    elsewhere = new_endpoint(dms, "timed", EngineName="mysql")["EndpointArn"]
+    ends = SimpleNamespace(source=elsewhere, target=unreachable.target)
+    arn = new_task(dms, "fresh", instance, ends, "cdc", CdcStartTime=1512661131, TaskData="{}")["ReplicationTaskArn"]
     task = task_is(dms, arn, "ready")
     assert task["CdcStartPosition"] == "2017-12-07T15:38:51"
     stats = task["ReplicationTaskStats"]
@@ -594,6 +633,66 @@ def test_tasks_refused(dms, instance, unreachable, members, name, text):
         dms.create_replication_task(**{**given, **members})
     with refused(NOT_FOUND, "No Tasks found matching provided filters"):
         dms.describe_replication_tasks(**by("replication-task-id", "refused"))
+
+
+START_POSITIONS = [
+    ({"CdcStartPosition": "tomorrow"}, VALUE),
+    ({"CdcStartPosition": "4AF"}, VALUE),
+    ({"CdcStartPosition": "4AF/"}, VALUE),
+    ({"CdcStartPosition": "4AG/0"}, VALUE),
+    ({"CdcStartPosition": "123456789/0"}, VALUE),
+    ({"CdcStartPosition": "checkpoint:V1#1"}, VALUE),
+    ({"CdcStartPosition": "mysql-bin-changelog.000024:373"}, VALUE),
+    ({"CdcStartPosition": "2018-03-08T12:12:12"}, VALUE),  # PostgreSQL's log cannot be entered by time
+    ({"CdcStartTime": 1512661131}, COMBINATION),
+]
+STOP_POSITIONS = [
+    "tomorrow",
+    "server_time:",
+    "server_time:tomorrow",
+    "commit_time:2018-02-30T12:12:12",
+    "commit_time:2018-02-09T25:12:12",
+    "commit_time: 2018-02-09T12:12:12 and more",
+    "2018-02-09T12:12:12",
+]
+
+
+@pytest.mark.parametrize(
+    ("members", "name"), START_POSITIONS + [({"CdcStopPosition": text}, VALUE) for text in STOP_POSITIONS]
+)
+def test_positions_refused(dms, instance, unreachable, members, name):
+    """By each of the three operations that take one; nothing of it is stored."""
+    with refused(name):
+        new_task(dms, "positioned", instance, unreachable, "cdc", **members)
+    arn = new_task(dms, "positioned", instance, unreachable, "cdc", CdcStartPosition="4AF/B00000D0")[
+        "ReplicationTaskArn"
+    ]
+    task_is(dms, arn, "ready")
+    with refused(name):
+        dms.modify_replication_task(ReplicationTaskArn=arn, **members)
+    with refused(name):
+        dms.start_replication_task(ReplicationTaskArn=arn, StartReplicationTaskType="start-replication", **members)
+    task = the_task(dms, arn)
+    assert (task["Status"], task["CdcStartPosition"]) == ("ready", "4AF/B00000D0")
+    assert "CdcStopPosition" not in task
+    delete_task(dms, arn)
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        "4AF/B00000D0",
+        "4af/b00000d0",
+        "000004AF/B00000D0",
+        "000/0F000E48",
+        "checkpoint:V1#1#000004AF/B00000D0#0#0#*#0#0",
+        "checkpoint:V1#34#00000132/0F000E48#0#0#*#0#121",
+    ],
+)
+def test_positions_taken(dms, instance, unreachable, position):
+    arn = new_task(dms, "positioned", instance, unreachable, "cdc", CdcStartPosition=position)["ReplicationTaskArn"]
+    assert task_is(dms, arn, "ready")["CdcStartPosition"] == position
+    delete_task(dms, arn)
 
 
 def test_ends_the_wrong_way_round(dms, instance, unreachable):

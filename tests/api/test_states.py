@@ -25,14 +25,18 @@ started = pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()
 pathlib.Path("lock").write_text(f"{{os.getpid()}} {{started}}\\n")
 with open("starts", "a") as file:
     file.write(spec["start"] + "\\n")
+with open("memory", "a") as file:
+    file.write(str(spec["memory_bytes_max"]) + "\\n")
 pathlib.Path("cdc_start").write_text(spec["cdc_start"])
+pathlib.Path("cdc_stop").write_text(spec["cdc_stop"])
 starts = len(pathlib.Path("starts").read_text().split())
 us = lambda: int(time.time() * 1e6)
 first = us()
 
 
 def report(state, **more):
-    table = dict(name=dict(schema="s", table="t"), state="Table completed", full_load_rows=7, full_load_end_us=us())
+    table = dict(name=dict(schema="s", table="t"), state="Table completed", full_load_rows=7, full_load_end_us=us(),
+                 last_update_us=us())
     checkpoint = "checkpoint:V1#1#00000001/0000000A#0#0#*#0#0"
     out = dict(state=state, start_us=first, fresh_start_us=first, checkpoint=checkpoint,
                tables=[table], events=[dict(number=1, time_us=first, category="state change", message="noted")])
@@ -75,6 +79,10 @@ for word in spec["identifier"].split("-")[1:]:
         report("running")
     elif word == "once" and starts > 1:
         break
+    elif word == "later" and starts == 2:
+        while not pathlib.Path("go").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGKILL)
     elif word == "crashes":
         time.sleep(0.2)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -149,6 +157,10 @@ class Stage:
     def be(self, arn, *statuses):
         return wait_until(lambda: (task := self.the(arn))["Status"] in statuses and task)
 
+    def gone(self, arn):
+        arns = lambda: [t["ReplicationTaskArn"] for t in self.dms.describe_replication_tasks()["ReplicationTasks"]]  # noqa: E731
+        wait_until(lambda: arn not in arns())
+
     def file(self, arn, name) -> Path:
         return self.server.data / "tasks" / arn.rpartition(":")[2].lower() / name
 
@@ -207,6 +219,31 @@ def test_start_types_of_changes_only(stage):
     assert stage.starts(arn) == ["fresh", "fresh"]
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("server_time:2018-02-09T12:12:12", "server_time:2018-02-09T12:12:12"),
+        (" commit_time: 2018-02-09T12:12:12 ", "commit_time:2018-02-09T12:12:12"),
+        ("commit_time:2018-02-09T12:12:12Z", "commit_time:2018-02-09T12:12:12"),
+        ("commit_time:2018-02-09T12:12:12+02:00", "commit_time:2018-02-09T10:12:12"),
+        ("server_time:2018-02-09 12:12", "server_time:2018-02-09T12:12:00"),
+        ("server_time:2018-02-09", "server_time:2018-02-09T00:00:00"),
+        ("", ""),
+    ],
+)
+def test_a_stop_position_reaches_the_task_in_one_form(stage, given, told):
+    """Whatever is accepted is obeyed: a form that the task does not know would let it run for ever."""
+    for where in ("create", "start"):
+        arn = stage.task("until-stays", "cdc", **({"CdcStopPosition": given} if where == "create" else {}))
+        stage.start(arn, **({"CdcStopPosition": given} if where == "start" else {}))
+        assert stage.be(arn, "running").get("CdcStopPosition", "") == given
+        assert stage.file(arn, "cdc_stop").read_text() == told
+        stage.stop(arn)
+        stage.be(arn, "stopped")
+        stage.dms.delete_replication_task(ReplicationTaskArn=arn)
+        stage.gone(arn)
+
+
 def test_what_a_running_task_refuses(stage):
     arn = stage.task("busy-stays", "full-load-and-cdc")
     with refused(STATE):
@@ -258,6 +295,66 @@ def test_a_crash_is_nobodys_business(stage):
     wait_until(lambda: stage.file(arn, "starts").exists() and stage.starts(arn) == ["fresh", "resume"])
     assert stage.the(arn)["Status"] == "running"
     assert stage.the(arn)["ReplicationTaskStats"]["TablesLoaded"] == 1
+    stage.stop(arn)
+    stage.be(arn, "stopped")
+
+
+def test_a_reboot_restarts_what_runs(stage):
+    """Its tasks go on by themselves, at once and without an error counted; what does not run stays so."""
+    slow = '{"ErrorBehavior":{"RecoverableErrorInterval":600}}'
+    running = stage.task("rebooted-runs-stays", "full-load-and-cdc", ReplicationTaskSettings=slow)
+    ended = stage.task("unmoved-runs-ends")
+    for arn in (running, ended):
+        stage.start(arn)
+    stage.be(ended, "stopped")
+    stage.be(running, "running")
+    pid = stage.server.task_pid(running)
+    answer = stage.dms.reboot_replication_instance(ReplicationInstanceArn=stage.instance)["ReplicationInstance"]
+    assert answer["ReplicationInstanceStatus"] == "rebooting"
+    wait_until(lambda: stage.server.task_pid(running) not in (None, pid))
+    wait_until(lambda: stage.starts(running) == ["fresh", "resume"])
+    stage.dms.get_waiter("replication_instance_available").wait(WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+    task = stage.the(running)
+    assert (task["Status"], task["ReplicationTaskStats"]["TablesLoaded"]) == ("running", 1)
+    assert stage.server.get("/godwit/v1/tasks/rebooted-runs-stays")["restarts"] == 0
+    assert stage.starts(ended) == ["fresh"]
+    stage.stop(running)
+    stage.be(running, "stopped")
+
+
+def test_another_class_is_another_memory(stage):
+    arn = stage.task("sized-runs-stays", "full-load-and-cdc")
+    stage.start(arn)
+    stage.be(arn, "running")
+    for more in ({"AllocatedStorage": 200}, {"ReplicationInstanceClass": "dms.r5.large"}):
+        stage.dms.modify_replication_instance(ReplicationInstanceArn=stage.instance, ApplyImmediately=True, **more)
+        stage.dms.get_waiter("replication_instance_available").wait(WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+    wait_until(lambda: len(stage.starts(arn)) == 2)  # more storage needs no restart
+    assert stage.starts(arn) == ["fresh", "resume"]
+    assert stage.file(arn, "memory").read_text().split() == [str(512 << 20), str(8 << 30)]
+    stage.stop(arn)
+    stage.be(arn, "stopped")
+
+
+def test_an_adopted_task_never_begins_anew(stage):
+    """It ran, crashed, was started again, and before it said so the service and then the task were killed."""
+    arn = stage.task("adopted-later-runs-once-crashes", "full-load-and-cdc")
+    stage.start(arn)
+    wait_until(lambda: stage.file(arn, "starts").exists() and stage.starts(arn) == ["fresh", "resume"])
+    before = stage.the(arn)
+    assert before["RecoveryCheckpoint"]
+    stage.server.kill()
+    stage.server.start()
+    stage.dms, _ = checked_client(stage.server)
+    task = stage.the(arn)
+    assert task["Status"] == "running"
+    assert task["RecoveryCheckpoint"] == before["RecoveryCheckpoint"]
+    assert task["ReplicationTaskStats"]["TablesLoaded"] == 1
+    assert len(stage.dms.describe_table_statistics(ReplicationTaskArn=arn)["TableStatistics"]) == 1
+    stage.file(arn, "go").touch()
+    wait_until(lambda: len(stage.starts(arn)) == 3)
+    assert stage.starts(arn) == ["fresh", "resume", "resume"]
+    stage.be(arn, "running")
     stage.stop(arn)
     stage.be(arn, "stopped")
 

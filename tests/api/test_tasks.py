@@ -1,7 +1,9 @@
 """Tasks on real servers: waiters, start types, statistics, checkpoints, and a service that dies meanwhile."""
 
 import json
+import os
 import re
+import signal
 import time
 from types import SimpleNamespace
 
@@ -272,6 +274,87 @@ def test_the_settings_are_complete(dms, new_task):
         "ControlTablesSettings": 7, "ChangeProcessingTuning": 11, "ChangeProcessingDdlHandlingPolicy": 3,
     }  # fmt: skip
     delete(dms, arn)
+
+
+def test_figures_are_true_at_every_moment(godwit_program, tmp_path, source, target):
+    """Whoever dies, service or task: no figure is missing, none goes back, and the checkpoint is there."""
+    source.sql(
+        "create schema figures; create table figures.t (id int primary key);"
+        "create table figures.u (id int primary key);"
+        "insert into figures.t select generate_series(1, 1000); insert into figures.u values (1)"
+    )
+    server = GodwitServer(tmp_path / "data", environment={"GODWIT_MIN_RUNNING_VISIBLE": "0"})
+    with server:
+        dms, _ = checked_client(server)
+        instance = dms.create_replication_instance(
+            ReplicationInstanceIdentifier="one", ReplicationInstanceClass="dms.t3.medium"
+        )["ReplicationInstance"]["ReplicationInstanceArn"]
+        ends = [
+            dms.create_endpoint(EndpointIdentifier=kind, EndpointType=kind, **one.endpoint())["Endpoint"]["EndpointArn"]
+            for kind, one in (("source", source), ("target", target))
+        ]
+        waiter = dms.get_waiter("replication_instance_available")
+        waiter.wait(**by("replication-instance-arn", instance), WaiterConfig=QUICK)
+        arn = dms.create_replication_task(
+            ReplicationTaskIdentifier="figures", SourceEndpointArn=ends[0], TargetEndpointArn=ends[1],
+            ReplicationInstanceArn=instance, MigrationType="full-load-and-cdc", TableMappings=mappings("figures"),
+            ReplicationTaskSettings='{"ErrorBehavior":{"RecoverableErrorInterval":1}}',
+        )["ReplicationTask"]["ReplicationTaskArn"]  # fmt: skip
+        wait(dms, "ready", arn)
+        start(dms, arn)
+        wait(dms, "running", arn)
+        wait_until(lambda: completed(dms, arn))
+        source.sql("insert into figures.t select generate_series(1001, 1500)")
+
+        def look():
+            """Names and figures, all of which may only grow."""
+            task = the_task(dms, arn)
+            rows = dms.describe_table_statistics(ReplicationTaskArn=arn)["TableStatistics"]
+            stats = task["ReplicationTaskStats"]
+            assert task["Status"] == "running"
+            position = CHECKPOINT.fullmatch(task["RecoveryCheckpoint"]).group(1)
+            out = {"position": position, "Loaded": stats["TablesLoaded"], "%": stats["FullLoadProgressPercent"]}
+            for name in ("FreshStartDate", "FullLoadStartDate", "FullLoadFinishDate"):
+                out[name] = stats[name]
+            for row in rows:
+                for name in ("FullLoadRows", "Inserts", "AppliedInserts", "FullLoadEndTime"):
+                    out[f"{row['TableName']}.{name}"] = row[name]
+                assert row["TableState"] == "Table completed"
+            return out
+
+        wait_until(lambda: the_task(dms, arn)["RecoveryCheckpoint"])  # none before the first position is applied
+        wait_until(lambda: look()["t.AppliedInserts"] == 500)
+        wait_until(lambda: look()["t.Inserts"] == 500)
+        before = look()
+
+        def steady(what, seconds):
+            nonlocal before
+            until, looks = time.monotonic() + seconds, 0
+            while time.monotonic() < until:
+                now = look()
+                less = {k: (before[k], now.get(k)) for k in before if k not in now or now[k] < before[k]}
+                assert not less, (what, looks, less)
+                before, looks = now, looks + 1
+            assert looks > 5
+
+        for round_ in range(3):
+            server.kill()
+            server.start()
+            dms, _ = checked_client(server)
+            steady(f"service killed {round_}", 1)
+            os.kill(server.task_pid(arn), signal.SIGKILL)
+            steady(f"task killed {round_}", 3)
+            os.kill(wait_until(lambda: server.task_pid(arn)), signal.SIGKILL)
+            server.kill()
+            server.start()
+            dms, _ = checked_client(server)
+            steady(f"both killed {round_}", 3)
+            source.sql("insert into figures.u select max(id) + 1 from figures.u")
+        dms.reboot_replication_instance(ReplicationInstanceArn=instance)
+        steady("rebooted", 3)
+        wait_until(lambda: target.sql("select count(*) from figures.u") == [(4,)])
+        stop(dms, arn)
+        delete(dms, arn)
 
 
 def test_the_service_is_killed_and_comes_back(godwit_program, tmp_path, source, target):
