@@ -10,7 +10,7 @@ build_packages=(g++ cmake ninja-build ccache mold pkg-config make git ca-certifi
     libpq-dev libcpp-httplib-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev
     nlohmann-json3-dev libcli11-dev libfmt-dev libgtest-dev libgmock-dev)
 demo_packages=(postgresql-15 postgresql-client-15 python3 python3-venv util-linux curl)
-test_packages=("${demo_packages[@]}" maven unzip xz-utils pgcopydb libbenchmark-dev)
+test_packages=("${demo_packages[@]}" maven unzip xz-utils pgcopydb libbenchmark-dev awscli)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 
 parts=("${@:-test}")

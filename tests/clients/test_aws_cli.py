@@ -1,4 +1,7 @@
-"""The AWS CLI, unmodified, through a migration: its commands, its waiters, its error texts."""
+"""The AWS CLI, unmodified, through a migration: its commands, its waiters, its error texts.
+
+All of it twice: with PyPI's by AWS_ENDPOINT_URL, with Debian's by --endpoint-url. One that is missing is a failure.
+"""
 
 import json
 import time
@@ -34,9 +37,13 @@ def target():
         yield server
 
 
-@pytest.fixture(scope="module")
-def godwit(godwit_program):
+@pytest.fixture(scope="module", params=["pypi", "debian"])
+def godwit(request, godwit_program):
     with GodwitServer(environment={"GODWIT_MIN_RUNNING_VISIBLE": "0"}) as server:
+        if request.param == "debian":
+            server.use_debians_aws()
+        version = server.aws("--version", check=False)
+        assert version.stdout.startswith({"pypi": "aws-cli/1.", "debian": "aws-cli/2.9"}[request.param]), version
         yield server
 
 

@@ -61,6 +61,8 @@ class GodwitServer:
         self.mark = uuid.uuid4().hex
         self.log = self.data.parent / f"{self.data.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self.aws_command = [tool("aws")]
+        self.aws_environment: dict[str, str] = {"AWS_ENDPOINT_URL": self.url}
 
     # --- life
 
@@ -165,6 +167,11 @@ class GodwitServer:
 
     # --- use
 
+    def use_debians_aws(self) -> None:
+        """From now on aws() is the distribution's AWS CLI, too old for AWS_ENDPOINT_URL."""
+        self.aws_command = ["/usr/bin/aws", "--endpoint-url", self.url]
+        self.aws_environment = {}
+
     def client(self, service: str = "dms", **more: Any) -> Any:
         import boto3
         from botocore.config import Config
@@ -184,7 +191,7 @@ class GodwitServer:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
         return {
             **environment,
-            "AWS_ENDPOINT_URL": self.url,
+            **self.aws_environment,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -199,7 +206,7 @@ class GodwitServer:
     def aws(self, *arguments: str, check: bool = True, cwd: str | Path | None = None) -> Any:
         """One AWS CLI command; its JSON, or the completed process when check is off."""
         done = subprocess.run(
-            [tool("aws"), *arguments],
+            [*self.aws_command, *arguments],
             env=self.client_environment(),
             capture_output=True,
             text=True,
