@@ -108,7 +108,10 @@ struct SchemaChange {
     ColumnSchema column;   // add, change_type: the new one
     std::string old_name;  // drop, rename
     std::string new_name;  // rename
-    std::vector<UserType> types;  // that the column needs
+    std::vector<UserType> types;  // that the column needs, each after those it is made of
+    // Its cells come in binary. Where they may not pass so, the change fails with `unsupported`,
+    // from_checkpoint.
+    bool binary = false;
 };
 
 // Applies records inside one target transaction at a time. Use by one thread.

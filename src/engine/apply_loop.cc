@@ -35,6 +35,7 @@ Result<> ApplyLoop::commit_group() {
     if (group_transactions_ > 1) GW_FAILPOINT("apply.group");
     GW_CHECK(applier_->commit(pending_, {}));
     group_open_ = false;
+    reshaped_.clear();
     applied_ = pending_;
     applied_order_ = pending_order_;
     take_results();
@@ -83,10 +84,29 @@ void ApplyLoop::take_results() {
     }
 }
 
+// The target has rolled the open group back, with the shapes and names that it gave to tables.
+void ApplyLoop::undo_shapes() {
+    if (reshaped_.empty()) return;
+    for (; !reshaped_.empty(); reshaped_.pop_back()) {
+        auto& [now, before] = reshaped_.back();
+        auto entry = p_.book.find(now);
+        if (!entry) continue;
+        if (now != before.schema.name) {
+            p_.book.remove(now);
+            p_.progress.rename_table(now, before.schema.name);
+            entry->state.name = before.schema.name;
+        }
+        entry->schema = std::move(before.schema);
+        p_.book.put(std::move(*entry));
+    }
+    views_.clear();
+}
+
 // The group is void on the target. Again from its first record, row by row where needed.
 Result<> ApplyLoop::recover_group(const Error& why) {
     applier_->abort();
     group_open_ = false;
+    undo_shapes();
     // lost sessions, full disks, deadlocks are not the rows' fault
     if (why.retry != Retry::never || why.code == ErrorCode::cancelled || why.code == ErrorCode::internal)
         return std::unexpected(why);
@@ -185,9 +205,16 @@ Result<> ApplyLoop::reshape(TableEntry& entry, const Relation& relation) {
         if (now) entry.schema = std::move(*now);
     } else if (plan.kind == ReshapePlan::Kind::changes) {
         GW_CHECK(open_group());
-        for (const auto& c : plan.changes) {
+        for (auto c : plan.changes) {
             p_.task_log.info(Component::target_apply, fmt::format("table {}: {}", name.text(), describe(c)));
-            if (auto done = applier_->change_schema(c); !done) return suspend_for_shape(name, done.error());
+            c.binary = p_.binary;
+            auto done = applier_->change_schema(c);
+            // the stream starts again in text; what came in binary cannot be trusted
+            if (!done && done.error().code == ErrorCode::unsupported &&
+                done.error().retry == Retry::from_checkpoint)
+                GW_CHECK(p_.target.set_phase(name, TablePhase::suspended,
+                                             fmt::format("{}: {}", done.error().message, kLoadedAnew)));
+            if (!done) return suspend_for_shape(name, done.error());
         }
         seen_[name].ddls += plan.changes.size();
         entry.schema = plan.after;
@@ -208,14 +235,18 @@ Result<> ApplyLoop::reshape(TableEntry& entry, const Relation& relation) {
             if (v.relation && v.relation->name == name) v.apply = false;
         return {};
     }
-    p_.book.change(name, [&](TableEntry& e) { e.schema = entry.schema; });
+    p_.book.change(name, [&](TableEntry& e) {
+        if (plan.kind == ReshapePlan::Kind::changes) reshaped_.emplace_back(name, e);
+        e.schema = entry.schema;
+    });
     return {};
 }
 
 // A statement that the target refuses costs the table, not the task: it is suspended and the group comes again
 // without it. Always an error, which leads to recover_group().
 Result<> ApplyLoop::suspend_for_shape(const TableName& name, const Error& why) {
-    if (why.retry != Retry::never) return std::unexpected(why);
+    // rows before it in the group failed, not the statement
+    if (why.retry != Retry::never || why.code == ErrorCode::conflict) return std::unexpected(why);
     const std::string reason = "a change of its shape cannot be replayed: " + why.text();
     p_.task_log.error(Component::tables_manager, fmt::format("table {} is suspended: {}", name.text(), reason));
     GW_CHECK(p_.target.set_phase(name, TablePhase::suspended, reason));
@@ -246,6 +277,7 @@ Result<> ApplyLoop::rename(const TableName& from, const std::string& to) {
         auto suspended = suspend_for_shape(from, done.error());
         return own_group && !transaction_.open ? recover_group(suspended.error()) : suspended;
     }
+    reshaped_.emplace_back(TableName{from.schema, to}, *entry);
     p_.book.remove(from);
     entry->schema.name.table = entry->state.name.table = to;
     p_.book.put(*entry);
@@ -443,6 +475,7 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
             applied_order_ = pending_order_;
         }
         open = false;
+        reshaped_.clear();
         entry->state = state;
         take_results();
         changes = 0;
@@ -452,7 +485,9 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
     const auto again = [&](const Error& why) -> Result<> {
         applier_->abort();
         open = false;
+        undo_shapes();
         if (why.retry != Retry::never || careful_until > t.order) return std::unexpected(why);
+        if (const auto before = p_.book.find(name)) entry->schema = before->schema;
         careful_until = t.order + 1;
         now = start;
         t = {};
@@ -513,6 +548,7 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
                     group_open_ = false;
                     if (const auto after = p_.book.find(name); !after || after->state.phase == TablePhase::suspended) {
                         applier_->abort();  // it waits for a reload or for a person now
+                        undo_shapes();
                         again_without_table_ = false;
                         seen_.clear();
                         return {};

@@ -52,6 +52,7 @@ public:
         const mapping::Settings& settings;
         Clock& clock;
         Log& task_log;
+        bool binary = false;  // the stream's cells
     };
     // `applied`: the common position on the target. `log_start`: where the change log begins, at or before it.
     ApplyLoop(Parts parts, std::optional<Position> applied, Position log_start, StopRule stop)
@@ -99,6 +100,7 @@ private:
     Result<> open_group();
     Result<> commit_group();
     Result<> recover_group(const Error& why);
+    void undo_shapes();
     Result<> record(const Record& r);
     Result<> change(const Record& r);
     Result<> truncate(const Record& r);
@@ -144,6 +146,8 @@ private:
     std::uint64_t group_changes_ = 0, group_transactions_ = 0;
     std::uint64_t careful_until_ = 0;     // order; groups that begin below are applied carefully
     std::map<std::uint32_t, View> views_;
+    // Tables whose shape or name the open group has changed: their name now, and the entry before.
+    std::vector<std::pair<TableName, TableEntry>> reshaped_;
     std::map<TableName, ApplyCounts> seen_;
     std::uint64_t book_version_ = 0;
     std::chrono::steady_clock::time_point saved_at_{}, asked_at_{}, settled_at_{};

@@ -480,6 +480,32 @@ TEST_F(ApplyLoopTest, a_new_column_comes_with_its_first_row) {
     EXPECT_EQ(book_.find(a_.name)->schema.columns.size(), 3U);
 }
 
+// What the target rolls back, the book must not remember.
+TEST_F(ApplyLoopTest, a_group_that_changed_a_shape_comes_again_with_it) {
+    database_->tables[a_.name].rows = {{"1", "there already"}};
+    transaction(a_, 10, {"1", "conflict"});
+    relations_.clear();
+    auto wider = test::table_of("a", {"id", "v", "w"});
+    source_.create(wider);
+    transaction(wider, 20, {"2", "x", "y"});
+    EXPECT_EQ(run_all(), StopCause::asked);
+    EXPECT_EQ(rows(a_), (Rows{{"1", "there already", std::nullopt}, {"2", "x", "y"}}));
+    EXPECT_EQ(book_.find(a_.name)->schema.columns.size(), 3U);
+    EXPECT_EQ(database_->conflicts, 1U);
+}
+
+TEST_F(ApplyLoopTest, a_group_that_renamed_a_table_comes_again_with_it) {
+    database_->tables[a_.name].rows = {{"1", "there already"}};
+    transaction(a_, 10, {"1", "conflict"});
+    auto renamed = a_;
+    renamed.name.table = "c";
+    source_.create(renamed);
+    transaction(renamed, 20, {"2", "x"});
+    EXPECT_EQ(run_all(), StopCause::asked);
+    EXPECT_EQ(rows(renamed), (Rows{{"1", "there already"}, {"2", "x"}}));
+    EXPECT_FALSE(book_.find(a_.name));
+}
+
 TEST_F(ApplyLoopTest, a_shape_that_cannot_be_replayed_suspends_the_table_for_a_reload) {
     TableSchema other = test::table_of("a", {"id", "p", "q"});
     transaction(other, 10, {"1", "x", "y"});  // the source knows another shape by now

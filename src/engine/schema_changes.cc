@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <map>
+#include <ranges>
+#include <set>
 
 namespace godwit::engine {
 namespace {
@@ -19,6 +21,22 @@ std::vector<const RelationColumn*> written(const TableSchema& t, const Relation&
     std::vector<const RelationColumn*> out;
     for (const auto& c : r.columns)
         if (const auto* known = t.column(c.name); known == nullptr || !known->generated) out.push_back(&c);
+    return out;
+}
+
+// The user types that a column needs, each after those it is made of.
+std::vector<UserType> types_of(const TableSchema& t, const ColumnSchema& c) {
+    std::set<std::uint32_t> wanted{c.type_id};
+    std::vector<UserType> out;
+    for (const auto& type : t.types | std::views::reverse) {
+        if (!wanted.contains(type.type_id) && !wanted.contains(type.array_type_id) &&
+            !wanted.contains(type.multirange_type_id) && !wanted.contains(type.multirange_array_type_id))
+            continue;
+        wanted.insert(type.base.type_id);
+        for (const auto& a : type.attributes) wanted.insert(a.type_id);
+        out.push_back(type);
+    }
+    std::ranges::reverse(out);
     return out;
 }
 
@@ -91,7 +109,8 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
     for (const auto& [number, c] : after) {
         const auto it = before.find(number);
         if (it == before.end()) {
-            plan.changes.push_back({SchemaChange::Kind::add_column, known.name, *c, {}, {}});
+            plan.changes.push_back(
+                {SchemaChange::Kind::add_column, known.name, *c, {}, {}, types_of(*now, *c)});
         } else if (it->second->type_id != c->type_id || it->second->type_modifier != c->type_modifier) {
             if (it->second->type_id != c->type_id || known.source_id != now->source_id ||
                 known.storage_id != now->storage_id) {
@@ -101,7 +120,8 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
                                           c->name, known.name.text());
                 return plan;
             }
-            plan.changes.push_back({SchemaChange::Kind::change_type, known.name, *c, c->name, {}});
+            plan.changes.push_back(
+                {SchemaChange::Kind::change_type, known.name, *c, c->name, {}, types_of(*now, *c)});
         }
     }
     if (known.storage_id != now->storage_id && !plan.changes.empty()) {

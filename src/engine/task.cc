@@ -262,9 +262,9 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         rule.after_cached_changes = settings_.stop_cached_applied && !rule.after_load &&
                                     (!resumed_after_load || book_.count(TablePhase::loaded) != 0);
     }
-    apply_ = std::make_unique<ApplyLoop>(
-        ApplyLoop::Parts{source_, target_, *log_, book_, progress_, settings_, *context_.clock, *context_.log}, applied,
-        log_start, rule);
+    apply_ = std::make_unique<ApplyLoop>(ApplyLoop::Parts{source_, target_, *log_, book_, progress_,
+                                                          settings_, *context_.clock, *context_.log, binary_},
+                                         applied, log_start, rule);
     apply_ready_ = true;
     start_stream(from);
     loading_ = unfinished;
@@ -350,12 +350,13 @@ void Task::show_tables() {
 void Task::choose_stream_format() {
     bool binary = true;
     for (const auto& e : book_.all()) {
-        if (e.state.phase == TablePhase::suspended) continue;
+        if (e.state.phase == TablePhase::suspended && !e.reload) continue;
         std::string format = e.prepared.format;
         if (format.empty())
             if (auto found = target_.prepared(e.schema, e.state, source_.load_formats(e.schema))) format = found->format;
         if (format != "pg.binary") binary = false;
     }
+    binary_ = binary;
     source_.set_stream_format(binary ? "pg.binary" : "pg.text");
 }
 
@@ -467,6 +468,15 @@ Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
         if (entry && entry->state.phase == TablePhase::suspended) {
             source_.end_load(context);
             return {};
+        }
+        if (captures() && binary_ && entry && entry->prepared.format != "pg.binary") {
+            source_.end_load(context);
+            return fail(
+                ErrorCode::unavailable,
+                fmt::format(
+                    "table {} has columns that do not pass in binary: the stream starts again in text",
+                    name.text()),
+                Retry::from_checkpoint);
         }
         Loader loader(source_, target_, book_, progress_, settings_, *context_.log);
         const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));

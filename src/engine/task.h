@@ -87,6 +87,7 @@ private:
     std::optional<Error> load_error_;
     std::optional<LoadContext> initial_;
     std::atomic<bool> loading_ = false;
+    bool binary_ = false;  // the stream's cells
     std::atomic<bool> running_ = false, apply_ready_ = false;
     std::stop_source inner_stop_;  // of stream, loader, watch
     std::jthread stream_thread_, load_thread_, watch_thread_;

@@ -150,6 +150,63 @@ def test_new_table_joins(task):
     prove_equal(task, "a", "b", "late")
 
 
+def test_types_come_with_their_column(task):
+    """Enumerations, composites and domains that the target has never seen, of an added column and of a new table."""
+    do(
+        task,
+        "create schema kinds",
+        "create type kinds.mood as enum ('low', 'high')",
+        "create domain kinds.score as int check (value >= 0)",
+        'create type kinds.pair as (m kinds.mood, s kinds.score, "Odd name" text)',
+        "alter table a add column mood kinds.mood default 'low'",
+        "alter table a add column pair kinds.pair",
+        "update a set mood = 'high', pair = ('high', 7, 'x') where id < 10",
+        "insert into a values (1001, 1, 'n', 'high', ('low', null, null))",
+        "create domain kinds.label as text",
+        "alter table b add column label kinds.label, add column moods kinds.mood[]",
+        "insert into b values (1001, 1, 'l', '{low,high}')",
+        "create type kinds.late as enum ('x')",
+        "create table late (id int primary key, v kinds.late)",
+        "insert into late values (1, 'x')",
+    )
+    task.wait_for(lambda: task.phases().get("late") == "joined", 30, "the new table joins")
+    do(task, "insert into late values (2, 'x')")
+    prove_equal(task, "a", "b", "late")
+    assert task.table("a")["reloaded"] is False or "loaded anew" in task.log_text(200)
+    types = "select format_type(atttypid, atttypmod) from pg_attribute where attrelid = 'a'::regclass and attnum > 3"
+    kinds = {r[0] for r in task.target.sql(types, database=task.target_database)}
+    assert {"kinds.mood", "kinds.pair"} <= kinds
+
+
+def restarts_until(task, reached, tries=6):
+    """As the supervisor does after recoverable ends."""
+    for _ in range(tries):
+        try:
+            task.wait_for(reached, 20, "reached")
+            return
+        except AssertionError:
+            assert not task.running() and task.report()["stop_reason"] == "RECOVERABLE_ERROR", task.log_text()
+            task.start("resume")
+            task.wait_state("running")
+    raise AssertionError(task.log_text())
+
+
+def test_a_column_that_may_not_pass_in_binary(task):
+    """Its bytes would be the number of a relation of another database: the stream starts again in text."""
+    do(task, "alter table a add column r regclass", "insert into a values (1001, 1, 'n', 'b'::regclass)")
+    restarts_until(task, lambda: task.phases().get("a") == "joined" and task.table("a").get("reloaded"))
+    do(task, "insert into a values (1002, 1, 'n', 'a'::regclass)")
+    prove_equal(task, "a", "b")
+
+
+def test_a_table_that_may_not_pass_in_binary(task):
+    do(task, "create table late (id int primary key, r regclass)", "insert into late values (1, 'b'::regclass)")
+    restarts_until(task, lambda: task.phases().get("late") == "joined")
+    do(task, "insert into late values (2, 'a'::regclass)", "update late set r = 'late'::regclass where id = 1")
+    task.wait_caught_up()
+    prove_equal(task, "a", "b", "late")
+
+
 def test_lost_identity(task):
     """The application's own UPDATE must not fail for long, and the table is shown as insert-only."""
     do(task, "alter table b drop constraint b_pkey")

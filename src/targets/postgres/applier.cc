@@ -684,11 +684,17 @@ Result<> PgApplier::send_single(Plan& plan, Statement& s, RecordKind kind, const
 
 // ---------------------------------------------------------------------------------------------- shape
 
-Result<> PgApplier::change_schema(const SchemaChange& change) {
+Result<> PgApplier::change_schema(const SchemaChange& asked) {
     if (!in_transaction_) return fail(ErrorCode::internal, "a change of shape outside a transaction");
+    const SchemaChange change = x_.ready ? GW_TRY(x_.ready(asked)) : asked;
     GW_CHECK(open_transaction());
     GW_CHECK(mode_ == Mode::careful ? run_window() : send_all());
     const TableName target{x_.target_schema.empty() ? change.table.schema : x_.target_schema, change.table.table};
+    if (auto before = in_pipeline_ ? drain() : Result<>{}; !before) {
+        // an earlier row's, not this statement's
+        if (before.error().retry == Retry::never) before.error().code = ErrorCode::conflict;
+        return before;
+    }
     const auto columns = GW_TRY(ask(columns_sql(target)));
     std::vector<std::string> names;
     for (int i = 0; i < columns.size(); ++i) names.push_back(columns.text(i, 0));

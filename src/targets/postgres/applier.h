@@ -9,6 +9,7 @@
 // would flatten) run as single prepared statements in the same pipeline.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -31,6 +32,9 @@ struct ApplierContext {
     bool replica_role = false;
     bool commits_unflushed = false;  // the session runs with synchronous_commit=off
     ConflictPolicy policy;
+    // Makes the types that a change needs, in a session of its own, and spells the change as this server
+    // does.
+    std::function<Result<SchemaChange>(const SchemaChange&)> ready;
     Log* log = nullptr;
 };
 

@@ -781,4 +781,52 @@ Result<> finish_table(Sessions& sessions, const TargetContext& x, const TableSch
     return {};
 }
 
+Result<SchemaChange> ready_change(Sessions& sessions, const TargetContext& x, const SchemaChange& asked) {
+    if (asked.kind != SchemaChange::Kind::add_column && asked.kind != SchemaChange::Kind::change_type)
+        return asked;
+    const bool plain = asked.types.empty() && asked.column.collation.empty();
+    if (plain && !asked.binary) return asked;
+    SchemaChange change = asked;
+    std::vector<std::string> warnings;
+    std::string refusal;
+    auto c = GW_TRY(sessions.hold());
+    GW_CHECK(c->run("BEGIN"));
+    auto done = [&]() -> Result<> {
+        const TypeMap map = GW_TRY(create_types(*c, x, change.types, warnings));
+        change.column.native_type = target_type(asked.column, change.types, map);
+        if (!change.column.collation.empty() && !GW_TRY(has_collation(*c, change.column.collation))) {
+            warnings.push_back(
+                fmt::format("collation {} of column {} does not exist on the target; its default is used",
+                            change.column.collation, change.column.name));
+            change.column.collation.clear();
+        }
+        if (asked.binary) {
+            // what this server makes of the type, by a table that lives for a moment
+            GW_CHECK(c->run(fmt::format("SAVEPOINT probe; CREATE TEMPORARY TABLE gw_probe ({} {})",
+                                        pg::quote_name(change.column.name), change.column.native_type)));
+            const auto schema = GW_TRY(c->query(
+                "SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = pg_catalog.pg_my_temp_schema()"));
+            const auto probe = GW_TRY(describe_one(*c, {schema.text(0, 0), "gw_probe"}));
+            refusal = binary_refusal({x.source, asked.column, asked.types},
+                                     {x.target, probe.schema.columns.front(), probe.schema.types});
+            GW_CHECK(c->run("ROLLBACK TO SAVEPOINT probe"));
+        }
+        return c->run("COMMIT");
+    }();
+    if (!done) {
+        if (c->healthy()) [[maybe_unused]]
+            auto ignored = c->run("ROLLBACK");
+        return std::unexpected(std::move(done).error().with("column " + asked.column.name));
+    }
+    if (x.log != nullptr)
+        for (const auto& w : warnings)
+            x.log->warning(Component::target_apply, fmt::format("table {}: {}", asked.table.text(), w));
+    if (!refusal.empty())
+        return fail(ErrorCode::unsupported,
+                    fmt::format("column {} of table {} does not pass in binary ({})", asked.column.name,
+                                asked.table.text(), refusal),
+                    Retry::from_checkpoint);
+    return change;
+}
+
 }  // namespace godwit::postgres

@@ -54,6 +54,10 @@ struct TypeMap {
 // The column's type as the target spells it.
 [[nodiscard]] std::string target_type(const ColumnSchema& column, const std::vector<UserType>& types,
                                       const TypeMap& map);
+// Makes the types that an added or changed column needs, in a transaction of their own: they may stay when
+// the change itself is given up. Returns the change as this server spells it.
+[[nodiscard]] Result<SchemaChange> ready_change(Sessions& sessions, const TargetContext& context,
+                                                const SchemaChange& change);
 // Does the collation exist here? `collation` is quoted and qualified.
 [[nodiscard]] Result<bool> has_collation(pg::Connection& connection, const std::string& collation);
 

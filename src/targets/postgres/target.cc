@@ -120,6 +120,7 @@ public:
         x.replica_role = sessions_.replica_role();
         x.policy = policy;
         x.log = context_.log;
+        x.ready = [this](const SchemaChange& c) { return ready_change(sessions_, context_, c); };
         auto session = GW_TRY(sessions_.open());
         // A statement meets its rows by key, whatever the statistics of a table that just grew from nothing say: one
         // plan per statement, an index where there is one.
