@@ -102,12 +102,17 @@ struct CatalogueChange {
         table_renamed,
         table_added,
         table_altered,
+        rows_changed,  // in a way that no log tells: only a reload helps
         identity_lost,
         identity_gained,
     } kind;
     TableName table;
-    std::string new_name;  // table_renamed, within the schema
-    Position seen_at;  // the log position read before the catalogue
+    TableName new_name;  // table_renamed
+    // The log position read after the catalogue: what the poll saw had been committed before it.
+    Position seen_at;
+    std::uint64_t source_id = 0;
+    std::shared_ptr<const TableSchema> schema;  // table_altered: what the poll saw
+    std::string reason;                         // rows_changed
 };
 
 struct SourceHealth {

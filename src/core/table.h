@@ -101,10 +101,23 @@ enum class RowIdentity : std::uint8_t {
     full,   // the whole old row is sent
 };
 
+// A partition as the catalogue has it.
+struct LeafState {
+    std::uint64_t source_id = 0;
+    std::uint64_t storage_id = 0;
+    // Every row that it holds came through the table's log: it was born as a partition and never rewritten,
+    // or is empty.
+    bool in_log = false;
+    friend bool operator==(const LeafState&, const LeafState&) = default;
+};
+
 struct TableSchema {
     TableName name;
     std::uint64_t source_id = 0;  // the source's own number (PostgreSQL: relation oid of the root)
     std::uint64_t storage_id = 0;  // changes when the rows are rewritten (PostgreSQL: relfilenode); 0: not known
+    std::uint64_t columns_id =
+        0;  // changes when the definition of any column is touched, even if back and forth
+    std::uint64_t name_id = 0;  // changes when the table is renamed, even if back and forth; 0: not known
     std::vector<ColumnSchema> columns;
     std::vector<std::string> primary_key;       // in key order; empty: none
     std::string primary_key_name;
@@ -117,6 +130,7 @@ struct TableSchema {
     bool full_load_only = false;                // unlogged, foreign: no changes come
     bool partitioned = false;
     std::vector<TableName> leaves;              // of a partitioned table
+    std::vector<LeafState> leaf_states;         // in the same order; what a poll compares
     std::vector<UserType> types;                // that the columns need, each after those it is made of
     TableExtras extras;                         // filled when asked for
 

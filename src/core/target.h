@@ -37,6 +37,7 @@ struct TableState {
     Position applied;              // `loaded`: what catch-up has reached; empty = the mark
     std::string reason;            // why suspended
     std::uint64_t rows = 0;
+    std::uint64_t source_id = 0;  // TableSchema::source_id; 0: not known
 };
 
 struct Ledger {
@@ -108,6 +109,7 @@ struct SchemaChange {
     ColumnSchema column;   // add, change_type: the new one
     std::string old_name;  // drop, rename
     std::string new_name;  // rename
+    std::string new_schema;       // rename_table: of the source; empty: the same
     std::vector<UserType> types;  // that the column needs, each after those it is made of
     // Its cells come in binary. Where they may not pass so, the change fails with `unsupported`,
     // from_checkpoint.

@@ -35,7 +35,7 @@ Result<> ApplyLoop::commit_group() {
     if (group_transactions_ > 1) GW_FAILPOINT("apply.group");
     GW_CHECK(applier_->commit(pending_, {}));
     group_open_ = false;
-    reshaped_.clear();
+    if (!std::exchange(reshaped_, {}).empty() && p_.shapes_changed) p_.shapes_changed();
     applied_ = pending_;
     applied_order_ = pending_order_;
     take_results();
@@ -158,6 +158,15 @@ void ApplyLoop::set_acknowledged() {
 
 // ---------------------------------------------------------------------------------------------- records
 
+// The table that a relation of the log means. Its number says it: names may have been given to other tables meanwhile.
+std::optional<TableEntry> ApplyLoop::entry_of(const Relation& relation) const {
+    if (relation.source_id != 0)
+        if (auto entry = p_.book.find_id(relation.source_id)) return entry;
+    auto entry = p_.book.find(relation.name);
+    if (entry && relation.source_id != 0 && entry->schema.source_id != 0) return {};  // another table
+    return entry;
+}
+
 ApplyLoop::View& ApplyLoop::view(std::uint32_t id) {
     auto it = views_.find(id);
     if (it == views_.end()) {
@@ -165,13 +174,10 @@ ApplyLoop::View& ApplyLoop::view(std::uint32_t id) {
         v.relation = p_.log.relation(id);
         it = views_.emplace(id, std::move(v)).first;
         if (it->second.relation) {
-            auto entry = p_.book.find(it->second.relation->name);
-            if (!entry && it->second.relation->source_id != 0) {
-                entry = p_.book.find_id(it->second.relation->source_id);
-                it->second.renamed_from = entry ? entry->schema.name : TableName{};
-            }
+            const auto entry = entry_of(*it->second.relation);
             it->second.tracked = entry.has_value();
             if (entry) {
+                it->second.name = entry->schema.name;
                 it->second.apply = entry->state.phase == TablePhase::joined;
                 it->second.mark = entry->state.mark;
                 it->second.mark_open = !entry->state.mark.empty();
@@ -183,13 +189,20 @@ ApplyLoop::View& ApplyLoop::view(std::uint32_t id) {
 
 Result<> ApplyLoop::define(View& v) {
     if (v.defined) return {};
-    // the log knows the table under its new name: the target follows in this very transaction
-    if (!v.renamed_from.table.empty() && p_.book.find(v.renamed_from))
-        GW_CHECK(rename(v.renamed_from, v.relation->name.table));
-    auto entry = p_.book.find(v.relation->name);
+    auto entry = entry_of(*v.relation);
     if (!entry) return fail(ErrorCode::internal, "change of a table that is not in the book");
+    // The log knows the table under another name: the target follows in this very transaction. Not while another table
+    // has that name here: rows go to their table, and the names follow when the catalogue shows them all.
+    if (entry->schema.name != v.relation->name && !p_.book.find(v.relation->name)) {
+        GW_CHECK(rename(entry->schema.name, v.relation->name));
+        entry = p_.book.find(v.relation->name);
+        if (!entry) return fail(ErrorCode::internal, "a renamed table is not in the book");
+    }
+    v.name = entry->schema.name;
     GW_CHECK(reshape(*entry, *v.relation));
-    GW_CHECK(applier_->define(*v.relation, entry->schema));
+    Relation known = *v.relation;
+    known.name = v.name;
+    GW_CHECK(applier_->define(known, entry->schema));
     v.defined = true;
     return {};
 }
@@ -197,12 +210,22 @@ Result<> ApplyLoop::define(View& v) {
 // The log describes the table otherwise than we know it: the target follows, in this very transaction.
 Result<> ApplyLoop::reshape(TableEntry& entry, const Relation& relation) {
     if (same_shape(entry.schema, relation) && same_order(entry.schema, relation)) return {};
-    auto now = p_.source.describe(entry.schema.name);
-    if (!now && now.error().code != ErrorCode::not_found) return std::unexpected(now.error());
-    const auto plan = plan_changes(entry.schema, relation, now ? &*now : nullptr);
+    Result<TableSchema> now;
+    for (const auto& name : {entry.schema.name, relation.name}) {
+        now = p_.source.describe(name);
+        if (!now && now.error().code != ErrorCode::not_found) return std::unexpected(now.error());
+        if (now && now->source_id == entry.schema.source_id) break;
+        now = fail(ErrorCode::not_found, "");  // the name has gone to another table
+    }
+    if (now) now->name = entry.schema.name;
+    const TableSchema* catalogue = now ? &*now : nullptr;
+    return follow(entry, plan_changes(entry.schema, relation, catalogue), catalogue);
+}
+
+Result<> ApplyLoop::follow(TableEntry& entry, const ReshapePlan& plan, const TableSchema* now) {
     const TableName name = entry.schema.name;
     if (plan.kind == ReshapePlan::Kind::none || !p_.settings.handle_altered) {
-        if (now) entry.schema = std::move(*now);
+        if (now != nullptr) entry.schema = *now;
     } else if (plan.kind == ReshapePlan::Kind::changes) {
         GW_CHECK(open_group());
         for (auto c : plan.changes) {
@@ -232,7 +255,7 @@ Result<> ApplyLoop::reshape(TableEntry& entry, const Relation& relation) {
             e.reload = plan.kind == ReshapePlan::Kind::reload;
         });
         for (auto& [id, v] : views_)
-            if (v.relation && v.relation->name == name) v.apply = false;
+            if (v.name == name) v.apply = false;
         return {};
     }
     p_.book.change(name, [&](TableEntry& e) {
@@ -263,31 +286,76 @@ Result<> ApplyLoop::suspend_for_shape(const TableName& name, const Error& why) {
     return fail(ErrorCode::aborted, reason);
 }
 
-Result<> ApplyLoop::rename(const TableName& from, const std::string& to) {
+Result<> ApplyLoop::rename(const TableName& from, const TableName& to) {
     auto entry = p_.book.find(from);
     if (!entry) return {};
     SchemaChange c;
     c.kind = SchemaChange::Kind::rename_table;
     c.table = from;
-    c.new_name = to;
-    p_.task_log.info(Component::target_apply, fmt::format("table {}: RENAME TO {}", from.text(), to));
+    c.new_name = to.table;
+    if (to.schema != from.schema) c.new_schema = to.schema;
+    p_.task_log.info(Component::target_apply, fmt::format("table {}: {}", from.text(), describe(c)));
     const bool own_group = !group_open_;
     GW_CHECK(open_group());
     if (auto done = applier_->change_schema(c); !done) {
         auto suspended = suspend_for_shape(from, done.error());
         return own_group && !transaction_.open ? recover_group(suspended.error()) : suspended;
     }
-    reshaped_.emplace_back(TableName{from.schema, to}, *entry);
+    reshaped_.emplace_back(to, *entry);
     p_.book.remove(from);
-    entry->schema.name.table = entry->state.name.table = to;
+    entry->schema.name = entry->state.name = to;
     p_.book.put(*entry);
-    p_.progress.rename_table(from, entry->schema.name);
+    p_.progress.rename_table(from, to);
+    for (auto& [id, v] : views_)
+        if (v.name == from) {
+            v.name = to;
+            v.defined = false;
+        }
     return own_group && !transaction_.open ? commit_group() : Result<>{};
 }
 
-Result<> ApplyLoop::drop(const TableName& name) {
+// Names that stand in each other's way pass through a third; all in one transaction.
+Result<> ApplyLoop::rename_all(std::vector<std::pair<TableName, TableName>> names) {
+    std::erase_if(names, [&](const auto& n) { return n.first == n.second || !p_.book.find(n.first); });
+    if (names.empty()) return {};
+    if (names.size() == 1) return p_.book.find(names[0].second) ? Result<>{} : rename(names[0].first, names[0].second);
+    GW_CHECK(open_group());
+    const auto all = [&]() -> Result<> {
+        for (auto& [from, to] : names) {
+            const bool wanted = std::ranges::any_of(names, [&](const auto& other) { return other.second == from; });
+            if (!wanted) continue;
+            const TableName aside{from.schema, fmt::format("gw_rename_{}", p_.book.find(from)->schema.source_id)};
+            GW_CHECK(rename(from, aside));
+            from = aside;
+        }
+        for (const auto& [from, to] : names)
+            if (!p_.book.find(to)) GW_CHECK(rename(from, to));
+        return commit_group();
+    }();
+    return all ? all : recover_group(all.error());
+}
+
+// The catalogue shows a shape that no row has shown yet.
+Result<> ApplyLoop::alter(const CatalogueChange& c) {
+    auto entry = p_.book.find(c.table);
+    if (!entry || !c.schema || entry->state.phase != TablePhase::joined || entry->schema.source_id != c.source_id)
+        return {};
+    auto now = p_.source.describe(c.table);
+    if (!now && now.error().code == ErrorCode::not_found) return {};
+    if (!now) return std::unexpected(now.error());
+    // Only what the poll saw is known to lie before this place of the log. The next poll sees the rest.
+    if (now->source_id != c.source_id || now->columns != c.schema->columns) return {};
+    auto done = follow(*entry, plan_from_catalogue(entry->schema, *now), &*now);
+    if (done && group_open_) done = commit_group();
+    if (!done) return recover_group(done.error());
+    if (p_.shapes_changed) p_.shapes_changed();
+    return {};
+}
+
+Result<> ApplyLoop::drop(const CatalogueChange& change) {
+    const TableName& name = change.table;
     const auto entry = p_.book.find(name);
-    if (!entry) return {};
+    if (!entry || (change.source_id != 0 && entry->schema.source_id != change.source_id)) return {};
     p_.progress.table(name, [](TableReport& t) { t.state = "Table does not exist"; });
     if (p_.settings.handle_dropped && entry->state.phase == TablePhase::joined) {
         SchemaChange c;
@@ -300,7 +368,7 @@ Result<> ApplyLoop::drop(const TableName& name) {
         GW_CHECK(commit_group());
     }
     p_.book.remove(name);
-    std::erase_if(views_, [&](const auto& v) { return v.second.relation && v.second.relation->name == name; });
+    std::erase_if(views_, [&](const auto& v) { return v.second.name == name; });
     return {};
 }
 
@@ -326,10 +394,14 @@ Result<> ApplyLoop::act_on_catalogue() {
         }
         later_waits_ = !later_.empty();
     }
+    std::vector<std::pair<TableName, TableName>> names;
     for (const auto& c : due) {
-        if (c.kind == CatalogueChange::Kind::table_dropped) GW_CHECK(drop(c.table));
-        if (c.kind == CatalogueChange::Kind::table_renamed) GW_CHECK(rename(c.table, c.new_name));
+        if (c.kind == CatalogueChange::Kind::table_dropped) GW_CHECK(drop(c));
+        if (c.kind == CatalogueChange::Kind::table_renamed) names.emplace_back(c.table, c.new_name);
     }
+    GW_CHECK(rename_all(std::move(names)));
+    for (const auto& c : due)
+        if (c.kind == CatalogueChange::Kind::table_altered) GW_CHECK(alter(c));
     return {};
 }
 
@@ -385,7 +457,7 @@ Result<> ApplyLoop::change(const Record& r) {
     GW_CHECK(open_group());
     GW_CHECK(define(v));
     if (!v.apply) return {};  // its new shape suspended it
-    auto& k = seen_[v.relation->name];
+    auto& k = seen_[v.name];
     if (r.kind == RecordKind::insert) ++k.inserts;
     if (r.kind == RecordKind::update) ++k.updates;
     if (r.kind == RecordKind::remove) ++k.deletes;
@@ -401,7 +473,7 @@ Result<> ApplyLoop::truncate(const Record& r) {
         const auto id = in.le<std::uint32_t>();
         View& v = view(id);
         if (!v.apply || (v.mark_open && p_.source.contains(v.mark, transaction_.begin))) continue;
-        ++seen_[v.relation->name].ddls;
+        ++seen_[v.name].ddls;
         if (p_.settings.fail_on_truncation_ddl)
             return fail(ErrorCode::failed_precondition, "table " + v.relation->name.text() +
                                                             " was truncated at the source and "
@@ -428,7 +500,7 @@ Result<> ApplyLoop::join_loaded() {
     // relations are judged anew: phases have changed
     for (auto it = views_.begin(); it != views_.end();) {
         View& v = it->second;
-        const auto entry = v.relation ? p_.book.find(v.relation->name) : std::nullopt;
+        const auto entry = v.relation ? entry_of(*v.relation) : std::nullopt;
         const bool apply = entry && entry->state.phase == TablePhase::joined;
         if (v.tracked != entry.has_value() || v.apply != apply) {
             it = views_.erase(it);
@@ -475,7 +547,7 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
             applied_order_ = pending_order_;
         }
         open = false;
-        reshaped_.clear();
+        if (!std::exchange(reshaped_, {}).empty() && p_.shapes_changed) p_.shapes_changed();
         entry->state = state;
         take_results();
         changes = 0;
@@ -534,7 +606,8 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
                 const auto known = mine.find(r.relation);
                 if (known == mine.end()) {
                     const auto relation = p_.log.relation(r.relation);
-                    mine[r.relation] = relation && relation->name == name;
+                    const auto meant = relation ? entry_of(*relation) : std::nullopt;
+                    mine[r.relation] = meant && meant->schema.name == name;
                 }
                 if (!mine[r.relation] || t.done_before || (r.xid != 0 && t.aborted.contains(r.xid))) continue;
                 if (!open) {
@@ -543,8 +616,9 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
                 }
                 if (outcome && !defined[r.relation]) {
                     group_open_ = true;  // a change of shape joins this transaction
-                    const auto relation = p_.log.relation(r.relation);
-                    outcome = reshape(*entry, *relation);
+                    Relation relation = *p_.log.relation(r.relation);
+                    outcome = reshape(*entry, relation);
+                    relation.name = name;
                     group_open_ = false;
                     if (const auto after = p_.book.find(name); !after || after->state.phase == TablePhase::suspended) {
                         applier_->abort();  // it waits for a reload or for a person now
@@ -553,7 +627,7 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
                         seen_.clear();
                         return {};
                     }
-                    if (outcome) outcome = applier_->define(*relation, entry->schema);
+                    if (outcome) outcome = applier_->define(relation, entry->schema);
                     defined[r.relation] = true;
                 }
                 if (outcome) outcome = applier_->apply(r);
@@ -567,10 +641,13 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
                 for (ByteReader in(r.list); !in.at_end();) {
                     const auto id = in.le<std::uint32_t>();
                     const auto relation = p_.log.relation(id);
-                    if (!relation || relation->name != name || (r.xid != 0 && t.aborted.contains(r.xid))) continue;
+                    const auto meant = relation ? entry_of(*relation) : std::nullopt;
+                    if (!meant || meant->schema.name != name || (r.xid != 0 && t.aborted.contains(r.xid))) continue;
                     if (!open) outcome = applier_->begin(Applier::Mode::fast);
                     open = true;
-                    if (outcome) outcome = applier_->define(*relation, entry->schema);
+                    Relation known = *relation;
+                    known.name = name;
+                    if (outcome) outcome = applier_->define(known, entry->schema);
                     ByteBuffer buffer;
                     RecordWriter(buffer).truncate(r.xid, r.flags, {id});
                     RecordReader single(buffer.view());

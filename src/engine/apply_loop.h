@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,7 @@
 #include "core/target.h"
 #include "engine/change_log.h"
 #include "engine/progress.h"
+#include "engine/schema_changes.h"
 #include "engine/table_book.h"
 #include "mapping/settings.h"
 
@@ -53,6 +55,7 @@ public:
         Clock& clock;
         Log& task_log;
         bool binary = false;  // the stream's cells
+        std::function<void()> shapes_changed = {};  // on the target: the book's are now true of it
     };
     // `applied`: the common position on the target. `log_start`: where the change log begins, at or before it.
     ApplyLoop(Parts parts, std::optional<Position> applied, Position log_start, StopRule stop)
@@ -90,7 +93,7 @@ private:
         bool defined = false;        // the applier knows it
         bool mark_open = false;      // transactions may still be contained in the snapshot
         SnapshotMark mark;
-        TableName renamed_from;      // known under another name so far
+        TableName name;              // in the book; the log may name it otherwise
     };
     struct Place {
         std::uint64_t chunk = 1;
@@ -106,10 +109,14 @@ private:
     Result<> truncate(const Record& r);
     Result<> new_relation(const Record& r);
     Result<> reshape(TableEntry& entry, const Relation& relation);
+    Result<> follow(TableEntry& entry, const ReshapePlan& plan, const TableSchema* now);
+    [[nodiscard]] std::optional<TableEntry> entry_of(const Relation& relation) const;
     View& view(std::uint32_t relation);
     Result<> define(View& v);
-    Result<> rename(const TableName& from, const std::string& to);
-    Result<> drop(const TableName& name);
+    Result<> rename(const TableName& from, const TableName& to);
+    Result<> rename_all(std::vector<std::pair<TableName, TableName>> names);
+    Result<> drop(const CatalogueChange& change);
+    Result<> alter(const CatalogueChange& change);
     Result<> suspend_for_shape(const TableName& name, const Error& why);
     Result<> act_on_catalogue();
     Result<> catch_up(const TableName& name);

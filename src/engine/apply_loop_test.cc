@@ -129,7 +129,7 @@ protected:
         entry.schema = sentinel;
         entry.state.name = sentinel.name;
         book_.put(std::move(entry));
-        l.later({CatalogueChange::Kind::table_dropped, sentinel.name, "", at(order)});
+        l.later({CatalogueChange::Kind::table_dropped, sentinel.name, {}, at(order), 0, nullptr, {}});
         return eventually([&] { return !book_.find(sentinel.name); });
     }
     // Waits for another thread; the time is a limit, not a pause.

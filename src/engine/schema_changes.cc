@@ -40,6 +40,36 @@ std::vector<UserType> types_of(const TableSchema& t, const ColumnSchema& c) {
     return out;
 }
 
+// A column was dropped and another one of its name and type has come into its place. Rows that were written
+// since look like those before: they went into the old column. Where the order of the names has changed, the
+// log shows it.
+const ColumnSchema* replaced(const TableSchema& known, const TableSchema& now) {
+    const auto columns = written(now);
+    const auto stays = [&](const ColumnSchema* c) {
+        return std::ranges::any_of(columns, [&](const auto* other) { return other->number == c->number; });
+    };
+    if (std::ranges::all_of(written(known), stays)) return nullptr;
+    const ColumnSchema* found = nullptr;
+    std::int32_t last = 0;
+    for (const auto* before : written(known)) {
+        const ColumnSchema* after = now.column(before->name);
+        if (after == nullptr || after->generated || after->type_id != before->type_id ||
+            after->type_modifier != before->type_modifier)
+            continue;
+        if (after->number < last) return nullptr;
+        last = after->number;
+        if (found == nullptr && after->number != before->number) found = after;
+    }
+    return found;
+}
+
+ReshapePlan reload_plan(std::string what) {
+    ReshapePlan plan;
+    plan.kind = ReshapePlan::Kind::reload;
+    plan.reason = fmt::format("{}: {}", what, kLoadedAnew);
+    return plan;
+}
+
 }  // namespace
 
 bool same_shape(const TableSchema& known, const Relation& relation) {
@@ -64,8 +94,14 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
     if (same_shape(known, relation)) {
         // Two columns of one type may have swapped their names. The catalogue has to confirm it: the columns of a
         // partition may stand in another order than those of its root.
-        if (same_order(known, relation) || now == nullptr || !same_shape(*now, relation) || !same_order(*now, relation))
-            return plan;
+        if (same_order(known, relation)) return plan;
+        if (now == nullptr || !same_shape(*now, relation) || !same_order(*now, relation)) {
+            // Or the names were swapped and are back in their places by now: the rows between went by other
+            // names.
+            if (now == nullptr || (known.partitioned && known.columns_id == now->columns_id)) return plan;
+            return reload_plan(
+                fmt::format("columns of table {} had swapped their names for a while", known.name.text()));
+        }
     }
     // Equal names are not enough: where two have been swapped since, the columns' numbers in the catalogue would say
     // the opposite of what the log's rows mean.
@@ -79,6 +115,10 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
         if (now == nullptr) plan.kind = ReshapePlan::Kind::undecided;
         return plan;
     }
+    if (const auto* c = replaced(known, *now))
+        return reload_plan(
+            fmt::format("column {} of table {} was dropped and added again before its changes were read",
+                        c->name, known.name.text()));
     // The catalogue stands where the log stands: columns are the same when their numbers are.
     std::map<std::int32_t, const ColumnSchema*> before, after;
     for (const auto* c : written(known)) before[c->number] = c;
@@ -110,7 +150,7 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
         const auto it = before.find(number);
         if (it == before.end()) {
             plan.changes.push_back(
-                {SchemaChange::Kind::add_column, known.name, *c, {}, {}, types_of(*now, *c)});
+                {SchemaChange::Kind::add_column, known.name, *c, {}, {}, {}, types_of(*now, *c)});
         } else if (it->second->type_id != c->type_id || it->second->type_modifier != c->type_modifier) {
             if (it->second->type_id != c->type_id || known.source_id != now->source_id ||
                 known.storage_id != now->storage_id) {
@@ -121,7 +161,7 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
                 return plan;
             }
             plan.changes.push_back(
-                {SchemaChange::Kind::change_type, known.name, *c, c->name, {}, types_of(*now, *c)});
+                {SchemaChange::Kind::change_type, known.name, *c, c->name, {}, {}, types_of(*now, *c)});
         }
     }
     if (known.storage_id != now->storage_id && !plan.changes.empty()) {
@@ -145,13 +185,29 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
     return plan;
 }
 
+ReshapePlan plan_from_catalogue(const TableSchema& known, const TableSchema& now) {
+    Relation relation;
+    for (const auto* c : written(now))
+        relation.columns.push_back({c->name, c->type_id, c->type_modifier, false});
+    if (!same_shape(known, relation) || !same_order(known, relation))
+        return plan_changes(known, relation, &now);
+    if (const auto* c = replaced(known, now))
+        return reload_plan(
+            fmt::format("column {} of table {} was dropped and added again", c->name, known.name.text()));
+    if (known.storage_id != now.storage_id && known.columns_id != now.columns_id && known.leaf_states.empty())
+        return reload_plan(fmt::format("an ALTER rewrote the rows of table {} without a trace in the log",
+                                       known.name.text()));
+    return {};
+}
+
 std::string describe(const SchemaChange& c) {
     switch (c.kind) {
         case SchemaChange::Kind::add_column: return "ADD COLUMN " + c.column.name;
         case SchemaChange::Kind::drop_column: return "DROP COLUMN " + c.old_name;
         case SchemaChange::Kind::rename_column: return "RENAME COLUMN " + c.old_name + " TO " + c.new_name;
         case SchemaChange::Kind::change_type: return "ALTER COLUMN " + c.column.name + " TYPE " + c.column.native_type;
-        case SchemaChange::Kind::rename_table: return "RENAME TO " + c.new_name;
+        case SchemaChange::Kind::rename_table:
+            return "RENAME TO " + (c.new_schema.empty() ? "" : c.new_schema + ".") + c.new_name;
         case SchemaChange::Kind::drop_table: return "DROP TABLE";
     }
     return "";

@@ -189,5 +189,49 @@ TEST(SchemaChanges, a_swap_ahead_of_the_log_needs_a_reload) {
     EXPECT_EQ(plan_changes(known, test::relation_of(log, 2), &now).kind, Kind::reload);
 }
 
+// And the other way: rows between the two went by the other names.
+TEST(SchemaChanges, a_swap_that_was_undone_needs_a_reload) {
+    auto known = table({"id", "a", "b"});
+    const auto log = table({"id", "b", "a"});
+    EXPECT_EQ(plan_changes(known, test::relation_of(log, 2), &known).kind, Kind::reload);
+    // a partition's line may name its columns in another order than the root: then nothing was touched
+    known.partitioned = true;
+    known.columns_id = 5;
+    auto now = known;
+    EXPECT_EQ(plan_changes(known, test::relation_of(log, 2), &now).kind, Kind::none);
+    now.columns_id = 6;
+    EXPECT_EQ(plan_changes(known, test::relation_of(log, 2), &now).kind, Kind::reload);
+}
+
+// Rows before and after look the same, so they went into the column that is dropped now.
+TEST(SchemaChanges, a_column_that_was_dropped_and_added_again_needs_a_reload) {
+    const auto known = table({"id", "a", "b"});
+    auto now = known;
+    now.columns[2].number = 4;
+    EXPECT_EQ(plan_from_catalogue(known, now).kind, Kind::reload);
+    now.columns.push_back(column("c", 5));
+    EXPECT_EQ(plan(known, now).kind, Kind::reload);
+    EXPECT_EQ(plan_from_catalogue(known, now).kind, Kind::reload);
+    // a dropped, b renamed to a, b added: each name stands where it stood
+    now = known;
+    now.columns[1].number = 3;
+    now.columns[2].number = 4;
+    EXPECT_EQ(plan_from_catalogue(known, now).kind, Kind::reload);
+    now.columns.push_back(column("c", 5));
+    EXPECT_EQ(plan(known, now).kind, Kind::reload);
+}
+
+TEST(SchemaChanges, the_catalogue_alone) {
+    const auto known = table({"id", "a"});
+    EXPECT_EQ(plan_from_catalogue(known, known).kind, Kind::none);
+    EXPECT_EQ(texts(plan_from_catalogue(known, table({"id", "a", "b"}))),
+              std::vector<std::string>{"ADD COLUMN b"});
+    auto now = known;
+    now.storage_id = 8;  // VACUUM FULL
+    EXPECT_EQ(plan_from_catalogue(known, now).kind, Kind::none);
+    now.columns_id = 1;  // ALTER ... TYPE text USING upper(a)
+    EXPECT_EQ(plan_from_catalogue(known, now).kind, Kind::reload);
+}
+
 }  // namespace
 }  // namespace godwit::engine

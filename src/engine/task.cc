@@ -7,6 +7,7 @@
 
 #include "base/failpoint.h"
 #include "engine/schema_changes.h"
+#include "engine/shapes.h"
 #include "mapping/tables.h"
 
 namespace godwit::engine {
@@ -17,6 +18,10 @@ constexpr int kLoadTriesMax = 4;          // of one table whose shape keeps chan
 constexpr auto kHealthEvery = 1s;
 constexpr auto kCatalogueEvery = 5s;
 constexpr std::uint64_t kGuardDefaultMb = 1024;
+
+std::filesystem::path shapes_file(const TaskContext& context) {
+    return std::filesystem::path(context.task_folder) / "shapes";
+}
 
 // "server_time:2018-02-09T12:12:12" -> since 1970; nothing when it is neither form
 std::optional<std::int64_t> stop_time_us(const std::string& text, std::string_view kind) {
@@ -134,12 +139,33 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         progress_.update([&](TaskReport& r) { r.start_us = progress_.now_us(); });
     }
     const bool loads = spec_.type != MigrationType::cdc;
-    for (auto& schema : tables) {
+    const auto shapes = fresh ? std::vector<TableSchema>{} : load_shapes(shapes_file(context_));
+    for (const auto& schema : tables) {
         TableEntry entry;
         entry.schema = schema;
         entry.state.name = schema.name;
-        for (const auto& known : ledger_.tables)
-            if (known.name == schema.name) entry.state = known;
+        // Names may have been given to other tables since: the number decides.
+        for (const auto& known : ledger_.tables) {
+            const bool numbered = known.source_id != 0 && schema.source_id != 0;
+            if (numbered ? known.source_id == schema.source_id : known.name == schema.name)
+                entry.state = known;
+        }
+        // What the target has may be older than the catalogue: the log, or the next poll, tells what came
+        // between.
+        for (const auto& shape : shapes) {
+            if (shape.source_id != schema.source_id || schema.source_id == 0) continue;
+            if (entry.state.phase == TablePhase::waiting) break;
+            entry.schema.name = entry.state.name;
+            entry.schema.columns = shape.columns;
+            entry.schema.identity = shape.identity;
+            entry.schema.identity_columns = shape.identity_columns;
+            entry.schema.primary_key = shape.primary_key;
+            entry.schema.storage_id = shape.storage_id;
+            entry.schema.columns_id = shape.columns_id;
+            entry.schema.name_id = shape.name_id;
+            entry.schema.leaves = shape.leaves;
+            entry.schema.leaf_states = shape.leaf_states;
+        }
         entry.reload = entry.state.phase == TablePhase::suspended && entry.state.reason.ends_with(kLoadedAnew);
         if (!loads && entry.state.phase != TablePhase::suspended) {
             // its row of the ledger must be there before it can be suspended together with a change
@@ -238,6 +264,7 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     if (initial_)
         for (const auto& t : tables) {
             const auto entry = book_.find(t.name);
+            if (!entry) continue;  // renamed since it was loaded
             if (entry->state.phase == TablePhase::waiting)
                 GW_CHECK(prepare_table(t.name, initial_->mark));
             else if (entry->state.phase == TablePhase::loading) {
@@ -245,7 +272,8 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
                 book_.change(t.name, [&](TableEntry& e) { e.prepared = prepared; });
             }
         }
-    choose_stream_format();
+    choose_stream_format(tables);
+    keep_shapes();
     progress_.update([&](TaskReport& r) {
         r.state = TaskState::running;
         if (unfinished && r.full_load_start_us == 0) r.full_load_start_us = progress_.now_us();
@@ -262,9 +290,10 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         rule.after_cached_changes = settings_.stop_cached_applied && !rule.after_load &&
                                     (!resumed_after_load || book_.count(TablePhase::loaded) != 0);
     }
-    apply_ = std::make_unique<ApplyLoop>(ApplyLoop::Parts{source_, target_, *log_, book_, progress_,
-                                                          settings_, *context_.clock, *context_.log, binary_},
-                                         applied, log_start, rule);
+    apply_ = std::make_unique<ApplyLoop>(
+        ApplyLoop::Parts{source_, target_, *log_, book_, progress_, settings_, *context_.clock, *context_.log,
+                         binary_, [this] { keep_shapes(); }},
+        applied, log_start, rule);
     apply_ready_ = true;
     start_stream(from);
     loading_ = unfinished;
@@ -347,13 +376,29 @@ void Task::show_tables() {
     }
 }
 
-void Task::choose_stream_format() {
+// For the next process: see engine/shapes.h.
+void Task::keep_shapes() {
+    std::vector<TableSchema> tables;
+    for (auto& e : book_.all()) tables.push_back(std::move(e.schema));
+    const std::lock_guard lock(shapes_mutex_);
+    if (auto saved = save_shapes(shapes_file(context_), tables); !saved)
+        context_.log->warning(Component::tables_manager, saved.error().text());
+}
+
+// `tables` as the catalogue has them: rows of columns that the target does not have yet are on their way.
+void Task::choose_stream_format(const std::vector<TableSchema>& tables) {
     bool binary = true;
     for (const auto& e : book_.all()) {
         if (e.state.phase == TablePhase::suspended && !e.reload) continue;
         std::string format = e.prepared.format;
-        if (format.empty())
-            if (auto found = target_.prepared(e.schema, e.state, source_.load_formats(e.schema))) format = found->format;
+        if (format.empty()) {
+            TableSchema schema = e.schema;
+            for (const auto& t : tables)
+                if (t.source_id != 0 && t.source_id == schema.source_id) schema = t;
+            schema.name = e.schema.name;
+            if (auto found = target_.prepared(schema, e.state, source_.load_formats(schema)))
+                format = found->format;
+        }
         if (format != "pg.binary") binary = false;
     }
     binary_ = binary;
@@ -478,6 +523,7 @@ Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
                     name.text()),
                 Retry::from_checkpoint);
         }
+        keep_shapes();
         Loader loader(source_, target_, book_, progress_, settings_, *context_.log);
         const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
         LoadPlan plan{context, {name}, captures() ? TablePhase::loaded : TablePhase::joined,
@@ -485,6 +531,7 @@ Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
         auto outcome = loader.run(plan, stop);
         source_.end_load(context);
         if (!outcome) return std::unexpected(outcome.error());
+        keep_shapes();
         if (outcome->invalidated.empty()) return {};
     }
     if (stop.stop_requested()) return {};
@@ -635,8 +682,9 @@ void Task::watch(std::stop_token stop) {
         for (const auto& c : *changes) {
             switch (c.kind) {
                 case CatalogueChange::Kind::table_added: {
+                    if (book_.find(c.table)) break;  // until the table that had this name has left
                     auto schema = source_.describe(c.table);
-                    if (!schema) break;
+                    if (!schema || schema->source_id != c.source_id) break;
                     context_.log->info(Component::tables_manager, "table " + c.table.text() + " joins the task");
                     TableEntry entry;
                     entry.schema = *schema;
@@ -658,12 +706,63 @@ void Task::watch(std::stop_token stop) {
                 }
                 case CatalogueChange::Kind::table_dropped:
                 case CatalogueChange::Kind::table_renamed: apply_->later(c); break;
-                case CatalogueChange::Kind::table_altered:    // seen again with its next row
+                case CatalogueChange::Kind::table_altered:
+                    note_altered(c);
+                    break;
+                case CatalogueChange::Kind::rows_changed:
+                    reload_for(c);
+                    break;
                 case CatalogueChange::Kind::identity_gained:  // insert-only until a reload
                     break;
             }
         }
     }
+}
+
+void Task::note_altered(const CatalogueChange& c) {
+    const auto entry = book_.find(c.table);
+    if (!entry || entry->state.phase != TablePhase::joined || !c.schema) return;
+    // Columns follow in their place of the log.
+    const bool same_columns =
+        entry->schema.columns == c.schema->columns && entry->schema.columns_id == c.schema->columns_id;
+    if (!same_columns) apply_->later(c);
+    // Partitions and files do not concern the target; those that do are reported as rows_changed.
+    book_.change(c.table, [&](TableEntry& e) {
+        if (e.schema.source_id != c.source_id) return;
+        if (same_columns) e.schema.storage_id = c.schema->storage_id;
+        e.schema.name_id = c.schema->name_id;
+        e.schema.leaves = c.schema->leaves;
+        e.schema.leaf_states = c.schema->leaf_states;
+    });
+    keep_shapes();
+}
+
+void Task::reload_for(const CatalogueChange& c) {
+    const auto entry = book_.find(c.table);
+    if (!entry || entry->state.phase != TablePhase::joined || entry->schema.source_id != c.source_id) return;
+    const bool wanted = settings_.handle_altered && settings_.handle_truncated;
+    const std::string text =
+        wanted ? fmt::format("{}: {}", c.reason, kLoadedAnew)
+               : fmt::format(
+                     "{}; HandleSourceTableAltered or HandleSourceTableTruncated is off: reload it by hand",
+                     c.reason);
+    context_.log->warning(Component::tables_manager, text);
+    progress_.event("state change", text);
+    if (!wanted) return note_altered(c);
+    // on the target before anything else, so that a later process knows of it too
+    if (auto set = target_.set_phase(c.table, TablePhase::suspended, text); !set) {
+        context_.log->warning(Component::tables_manager, set.error().text());  // the next poll sees it again
+        return;
+    }
+    progress_.table(c.table, [&](TableReport& t) {
+        t.state = "Table error";
+        t.detail = text;
+    });
+    book_.change(c.table, [&](TableEntry& e) {
+        e.state.phase = TablePhase::suspended;
+        e.state.reason = text;
+        e.reload = true;
+    });
 }
 
 Result<> Task::pause_apply_at(std::uint64_t order, std::chrono::milliseconds wait) {

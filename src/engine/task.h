@@ -62,7 +62,10 @@ private:
     void start_stream(const Position& from);
     void load_in_background(std::stop_token stop);
     void watch(std::stop_token stop);
-    void choose_stream_format();
+    void choose_stream_format(const std::vector<TableSchema>& tables);
+    void keep_shapes();
+    void note_altered(const CatalogueChange& change);
+    void reload_for(const CatalogueChange& change);
     Result<std::string> finish(StopCause cause);
     [[nodiscard]] bool captures() const { return spec_.type != MigrationType::full_load; }
     void show_tables();
@@ -81,6 +84,7 @@ private:
     TableBook book_;
     std::unique_ptr<ChangeLog> log_;
     std::unique_ptr<ApplyLoop> apply_;
+    std::mutex shapes_mutex_;  // guards the file of shapes
     std::mutex mutex_;  // guards reloads_, load_error_
     std::condition_variable_any reload_wanted_;
     std::deque<TableName> reloads_;

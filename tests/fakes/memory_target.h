@@ -537,7 +537,7 @@ private:
                 if (at == work.end()) return {};
                 auto moved = std::move(at->second);
                 work.erase(at);
-                work[{c.table.schema, c.new_name}] = std::move(moved);
+                work[{c.new_schema.empty() ? c.table.schema : c.new_schema, c.new_name}] = std::move(moved);
                 return {};
             }
             if (at == work.end())

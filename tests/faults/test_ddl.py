@@ -6,7 +6,7 @@ import time
 import pytest
 from live import difference, exceptions
 from pg import PgServer
-from task_process import TaskProcess
+from task_process import TaskProcess, select
 
 NUMBERS = itertools.count(1)
 
@@ -205,6 +205,166 @@ def test_a_table_that_may_not_pass_in_binary(task):
     do(task, "insert into late values (2, 'a'::regclass)", "update late set r = 'late'::regclass where id = 1")
     task.wait_caught_up()
     prove_equal(task, "a", "b", "late")
+
+
+def test_altered_without_later_rows(task):
+    """The catalogue tells what no row shows, in its place of the log."""
+    do(
+        task,
+        "insert into a values (1001, 1, 'before')",
+        "alter table a add column extra int default 7",
+        "alter table a rename column note to remark",
+        "alter table b drop column v",
+    )
+    columns = "select string_agg(attname, ',' order by attname) from pg_attribute where attrelid = '{}'::regclass" + (
+        " and attnum > 0 and not attisdropped"
+    )
+
+    def followed():
+        rows = [task.target.sql(columns.format(t), database=task.target_database)[0][0] for t in ("a", "b")]
+        return rows == ["extra,id,remark,v", "id"]
+
+    task.wait_for(followed, 30, "the target has the new shape")
+    do(task, "insert into a values (1002, 1, 'after', 8)", "insert into b values (9000)")
+    prove_equal(task, "a", "b")
+    assert task.table("a")["reloaded"] is False
+
+
+def test_altered_while_stopped(task):
+    assert task.stop() == 0
+    do(
+        task,
+        "insert into a values (2001, 5, 'old shape')",
+        "alter table a add column extra int default 7",
+        "insert into a values (2002, 5, 'n', 8)",
+        "alter table b rename column v to w",
+        "update b set w = 0 where id = 1",
+    )
+    task.start("resume")
+    task.wait_state("running")
+    prove_equal(task, "a", "b")
+
+
+def test_a_column_dropped_and_added_again(task):
+    """Rows look the same before and after: only the column's number tells."""
+    do(task, "alter table a drop column v", "alter table a add column v int", "insert into a (id, v) values (1001, 5)")
+    do(task, "alter table b drop column v", "alter table b add column v int")
+    for t in ("a", "b"):
+        task.wait_for(lambda t=t: task.table(t).get("reloaded") and task.phases().get(t) == "joined", 40, "reloaded")
+    name = task.source_database
+    task.wait_caught_up()
+    for t in ("a", "b"):
+        query = f"select id, v from {t} order by id"
+        assert task.source.sql(query, database=name) == task.target.sql(query, database=name)
+
+
+def test_a_rewrite_without_a_new_shape(task):
+    do(task, "alter table a alter column note type text using note || id")
+    task.wait_for(lambda: task.table("a").get("reloaded") and task.phases().get("a") == "joined", 40, "reloaded")
+    prove_equal(task, "a", "b")
+
+
+SWAP = (
+    "begin; alter table {0} rename {1} to x; alter table {0} rename {2} to {1}; alter table {0} rename x to {2}; commit"
+)
+
+
+def test_columns_swapped_for_a_while(task):
+    """Rows in between went by other names, and the catalogue shows none of it by the time they are read."""
+    do(task, "alter table a add column w int", "update a set w = -id where id < 5")
+    task.wait_caught_up()
+    assert task.stop() == 0
+    swap = SWAP.format("a", "v", "w")
+    do(task, swap, "insert into a (id, v, w) values (5000, 1, 2)", swap)
+    task.start("resume")
+    task.wait_for(lambda: task.table("a").get("reloaded") and task.phases().get("a") == "joined", 40, "reloaded")
+    prove_equal(task, "a", "b")
+
+
+SWAP_TABLES = (
+    "begin; alter table {0} rename to x; alter table {1} rename to {0}; alter table x rename to {1};"
+    "insert into {0} values ({2}, 1); commit"
+)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_tables_swapped(task, times):
+    """Each row goes to its table, whatever that is called; the names follow."""
+    do(task, "create table c (id int primary key, v int)")
+    task.wait_for(lambda: task.phases().get("c") == "joined", 30, "the new table joins")
+    do(task, "insert into c values (1, -1)")
+    task.wait_caught_up()
+    for i in range(times):
+        do(task, SWAP_TABLES.format("b", "c", 5000 + i), "insert into c values (7000, 1) on conflict do nothing")
+    name = task.source_database
+    task.wait_for(lambda: not difference(task.source, name, task.target, name, ("a", "b", "c")), 30, "equal")
+    do(task, "insert into b values (8000, 1)", "insert into c values (8001, 1)")
+    prove_equal(task, "a", "b", "c")
+    assert "loaded anew" not in task.log_text(300)
+
+
+def test_tables_swapped_while_stopped(task):
+    do(task, "create table c (id int primary key, v int)")
+    task.wait_for(lambda: task.phases().get("c") == "joined", 30, "the new table joins")
+    assert task.stop() == 0
+    do(task, SWAP_TABLES.format("b", "c", 5000), "insert into c values (7000, 1)")
+    task.start("resume")
+    name = task.source_database
+    task.wait_for(lambda: not difference(task.source, name, task.target, name, ("a", "b", "c")), 30, "equal")
+    prove_equal(task, "a", "b", "c")
+
+
+def test_dropped_and_made_again(task):
+    do(task, "drop table b", "create table b (id int primary key, other text)", "insert into b values (1, 'new')")
+    task.wait_for(
+        lambda: (
+            task.phases().get("b") == "joined"
+            and task.target.sql(
+                "select count(*) from pg_attribute where attrelid = to_regclass('b') and attname = 'other'",
+                database=task.target_database,
+            )
+            == [(1,)]
+        ),
+        40,
+        "the new table joins",
+    )
+    do(task, "insert into b values (2, 'later')")
+    prove_equal(task, "a", "b")
+
+
+def test_set_schema(servers):
+    """A table that moves to another schema moves on the target, and its rows follow."""
+    source, target = servers
+    name = f"ddl{next(NUMBERS)}"
+    for server in servers:
+        server.create_database(name)
+    source.sql("create schema other", database=name)
+    source.sql("create table a (id int primary key, v int)", database=name)
+    source.sql("create table b (id int primary key, v int)", database=name)
+    source.sql("insert into a select g, g from generate_series(1, 300) g", database=name)
+    with TaskProcess(source, target, name, name, mappings=select("%")) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        do(
+            task,
+            "alter table a set schema other",
+            "insert into other.a values (1001, 1)",
+            "delete from other.a where id = 1",
+        )
+        do(task, "alter table b set schema other", "alter table other.b rename to c")
+        there = "select to_regclass('public.b') is null and to_regclass('other.c') is not null"
+        task.wait_for(lambda: target.sql(there, database=name) == [(True,)], 30, "followed")
+        do(task, "insert into other.c values (1, 1)")
+        task.wait_caught_up()
+        assert difference(source, name, target, name, ("other.a", "other.c")) == {}
+        assert target.sql("select to_regclass('public.a') is null", database=name) == [(True,)]
+        assert task.stop() == 0
+        task.start("resume")
+        task.wait_state("running")
+        do(task, "insert into other.c values (2, 1)")
+        task.wait_caught_up()
+        assert difference(source, name, target, name, ("other.a", "other.c")) == {}
+        assert task.stop() == 0, task.log_text()
 
 
 def test_lost_identity(task):

@@ -282,7 +282,13 @@ Result<std::map<std::uint32_t, DescribedRelation>> describe_relations(
         const auto rows = GW_TRY(connection.query(
             "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, "
             "c.relispartition, "
-            "CASE WHEN c.relkind IN ('r', 'm') THEN c.relfilenode ELSE 0 END "
+            "CASE WHEN c.relkind IN ('r', 'm') THEN c.relfilenode ELSE 0 END, "
+            // a rename touches the row type, a change of a column that column's row
+            "(SELECT t.xmin FROM pg_catalog.pg_type t WHERE t.oid = c.reltype), "
+            "(SELECT pg_catalog.hashtextextended(pg_catalog.string_agg(a.attnum || ':' || a.xmin::text || "
+            "',', '' "
+            "ORDER BY a.attnum), 0) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > "
+            "0) "
             "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
             "WHERE c.oid = ANY ($1::oid[])",
             which));
@@ -295,6 +301,8 @@ Result<std::map<std::uint32_t, DescribedRelation>> describe_relations(
             r.replica_identity = rows.text(i, 5)[0];
             r.is_partition = rows.flag(i, 6);
             r.schema.storage_id = oid_at(rows, i, 7);
+            r.schema.name_id = oid_at(rows, i, 8);
+            r.schema.columns_id = static_cast<std::uint64_t>(rows.number(i, 9));
         }
     }
     std::set<std::uint32_t> types;

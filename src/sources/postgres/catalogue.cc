@@ -68,6 +68,7 @@ Result<Relations> find_relations(pg::Connection& c, const TableName* name) {
 
 struct Size {
     std::int64_t heap = 0, whole = 0, live = 0;
+    bool known = false;
 };
 
 // pg_table_size() would wait behind an ALTER in flight; such tables fall back to what ANALYZE knew.
@@ -81,9 +82,27 @@ Result<std::map<std::uint32_t, Size>> read_sizes(pg::Connection& c, const std::v
                 std::vector<pg::Param>{oid_array(oids)}));
     std::map<std::uint32_t, Size> out;
     for (int i = 0; i < rows.size(); ++i)
-        out[oid_at(rows, i, 0)] = {rows.number(i, 1), rows.number(i, 2), rows.number(i, 3)};
+        out[oid_at(rows, i, 0)] = {rows.number(i, 1), rows.number(i, 2), rows.number(i, 3), !rows.null(i, 1)};
     return out;
 }
+
+// Partitions that were created as such. ATTACH and DETACH touch every column's row, and a column that is
+// added to a partitioned table later gets a row of its own; so one that is as old as the table's system
+// columns, to the command, proves it.
+Result<std::set<std::uint32_t>> read_born(pg::Connection& c, const std::vector<std::uint32_t>& oids) {
+    std::set<std::uint32_t> out;
+    if (oids.empty()) return out;
+    const auto rows = GW_TRY(
+        c.query("SELECT DISTINCT u.attrelid FROM pg_catalog.pg_attribute u JOIN pg_catalog.pg_attribute s "
+                "ON s.attrelid = u.attrelid AND s.attnum < 0 AND s.xmin = u.xmin AND s.cmin = u.cmin "
+                "WHERE u.attnum > 0 AND u.attrelid = ANY ($1::oid[])",
+                std::vector<pg::Param>{oid_array(oids)}));
+    for (int i = 0; i < rows.size(); ++i) out.insert(oid_at(rows, i, 0));
+    return out;
+}
+
+// A table starts in the file of its own number; TRUNCATE and everything that rewrites it choose another.
+bool state_is_original(const DescribedRelation& r) { return r.schema.storage_id == r.schema.source_id; }
 
 std::vector<std::string> stored_columns(const TableSchema& t) {
     std::vector<std::string> out;
@@ -165,6 +184,11 @@ Result<std::vector<TableSchema>> build(pg::Connection& c, const Relations& all,
     for (const auto oid : wanted)
         if (all.at(oid).kind == 'r' || all.at(oid).kind == 'm') sized.push_back(oid);
     auto described = GW_TRY(describe_relations(c, wanted));
+    std::vector<std::uint32_t> partitions;
+    for (const auto& [root, l] : leaves)
+        for (const auto leaf : l)
+            for (auto at = leaf; at != root; at = all.at(at).parent) partitions.push_back(at);
+    const auto born = GW_TRY(read_born(c, partitions));
     const auto sizes = GW_TRY(read_sizes(c, sized));
     const auto add_size = [&](std::uint32_t oid, TableSchema& t) {
         const Found& f = all.at(oid);
@@ -197,6 +221,14 @@ Result<std::vector<TableSchema>> build(pg::Connection& c, const Relations& all,
                 const auto d = described.find(leaf);
                 if (d == described.end()) continue;
                 t.leaves.push_back(d->second.schema.name);
+                LeafState state{leaf, d->second.schema.storage_id, state_is_original(d->second)};
+                const auto size = sizes.find(leaf);
+                bool as_partition = true;
+                for (auto at = leaf; at != oid; at = all.at(at).parent)
+                    as_partition = as_partition && born.contains(at);
+                const bool empty = size != sizes.end() && size->second.known && size->second.heap == 0;
+                state.in_log = state.in_log && (as_partition || empty);
+                t.leaf_states.push_back(state);
                 t.storage_id += d->second.schema.storage_id;
                 add_size(leaf, t);
                 if (d->second.kind == 'f' || d->second.persistence == 'u') t.full_load_only = true;
@@ -208,6 +240,34 @@ Result<std::vector<TableSchema>> build(pg::Connection& c, const Relations& all,
 }
 
 }  // namespace
+
+std::string rows_changed(const TableSchema& known, const TableSchema& now) {
+    if (known.leaf_states.size() != known.leaves.size() || !known.partitioned) return {};
+    std::map<std::uint64_t, const LeafState*> before;
+    for (const auto& leaf : known.leaf_states) before[leaf.source_id] = &leaf;
+    std::string why;
+    for (std::size_t i = 0; i < now.leaf_states.size(); ++i) {
+        const auto& leaf = now.leaf_states[i];
+        const auto it = before.find(leaf.source_id);
+        if (it == before.end()) {
+            if (!leaf.in_log)
+                why =
+                    fmt::format("partition {} joined table {}, and rows that it held then are not in the log",
+                                now.leaves[i].text(), now.name.text());
+            continue;
+        }
+        if (it->second->storage_id != leaf.storage_id)
+            why = fmt::format(
+                "partition {} of table {} was truncated or rewritten, which the log does not tell",
+                now.leaves[i].text(), now.name.text());
+        before.erase(it);
+    }
+    for (std::size_t i = 0; i < known.leaf_states.size() && why.empty(); ++i)
+        if (before.contains(known.leaf_states[i].source_id))
+            why = fmt::format("partition {} has left table {} with its rows", known.leaves[i].text(),
+                              now.name.text());
+    return why;
+}
 
 Result<std::vector<TableSchema>> read_tables(pg::Connection& connection, const Selection* selection,
                                              bool partitions_as_root) {

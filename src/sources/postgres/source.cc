@@ -489,6 +489,25 @@ Result<Position> PostgresSource::resume_capture(const std::vector<TableSchema>& 
     return to_position(info->confirmed_flush);
 }
 
+// Empty: it is no partition of a captured table.
+TableName PostgresSource::captured_root(const TableName& name) {
+    const std::lock_guard lock(control_mutex_);
+    auto c = control();
+    if (!c) return {};
+    const auto ancestors = (*c)->query(
+        "SELECT n.nspname, k.relname FROM pg_catalog.pg_partition_ancestors(pg_catalog.to_regclass($1)) a "
+        "JOIN pg_catalog.pg_class k ON k.oid = a.relid JOIN pg_catalog.pg_namespace n ON n.oid = "
+        "k.relnamespace",
+        std::vector<pg::Param>{pg::quote_name(name.schema, name.table)});
+    if (!ancestors) return {};
+    const std::lock_guard captured(tables_mutex_);
+    for (int i = 0; i < ancestors->size(); ++i)
+        if (TableName root{ancestors->text(i, 0), ancestors->text(i, 1)};
+            root != name && captured_.contains(root))
+            return root;
+    return {};
+}
+
 Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::stop_token stop) {
     SlotRecord slot;
     {
@@ -526,9 +545,11 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
     };
     hooks.refine = [this](Relation& relation) {
         const std::lock_guard lock(tables_mutex_);
-        const auto it = captured_.find(relation.name);
-        if (it == captured_.end()) return;
-        if (!it->second->partitioned) return;
+        auto it = captured_.find(relation.name);
+        if (it == captured_.end() || it->second->source_id != relation.source_id)
+            it = std::ranges::find_if(
+                captured_, [&](const auto& t) { return t.second->source_id == relation.source_id; });
+        if (it == captured_.end() || !it->second->partitioned) return;
         // the root's own identity says nothing about that of its leaves
         relation.identity = it->second->identity;
         for (auto& column : relation.columns)
@@ -546,6 +567,9 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
                     wanted = root;  // a leaf is known by its root, also after DDL
                 }
         }
+        // a partition that came since the catalogue was read
+        if (wanted == name)
+            if (auto root = captured_root(name); !root.table.empty()) wanted = root;
         auto fresh = describe(wanted);
         if (!fresh) {
             if (fresh.error().code == ErrorCode::not_found) return std::shared_ptr<const TableSchema>();
@@ -606,10 +630,21 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
                                                                     const std::vector<TableSchema>& known) {
     const std::lock_guard lock(control_mutex_);
     pg::Connection* c = GW_TRY(control());
+    auto found = GW_TRY(read_tables(*c, &selection, partitions_as_root()));
+    // Behind it: what the catalogue shows was committed before this place of the log.
     const auto now = GW_TRY(c->query("SELECT pg_catalog.pg_current_wal_insert_lsn()"));
     const Position seen = to_position(GW_TRY(parse_lsn(now.text(0, 0))));
-    auto found = GW_TRY(read_tables(*c, &selection, partitions_as_root()));
     std::vector<CatalogueChange> changes;
+    const auto report = [&](CatalogueChange::Kind kind, const TableSchema& t) -> CatalogueChange& {
+        CatalogueChange change;
+        change.kind = kind;
+        change.table = t.name;
+        change.seen_at = seen;
+        change.source_id = t.source_id;
+        return changes.emplace_back(std::move(change));
+    };
+    std::vector<const TableSchema*> renamed;
+    bool moved = false;  // which relation belongs to which table
     std::map<std::uint64_t, const TableSchema*> by_id;
     for (const auto& t : found) by_id[t.source_id] = &t;
     std::set<std::uint64_t> known_ids;
@@ -618,29 +653,63 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         known_ids.insert(t.source_id);
         const auto it = by_id.find(t.source_id);
         const TableName* name = it == by_id.end() ? nullptr : &it->second->name;
-        if (name == nullptr || name->schema != t.name.schema) {
-            changes.push_back({CatalogueChange::Kind::table_dropped, t.name, {}, seen});
+        if (name == nullptr) {
+            report(CatalogueChange::Kind::table_dropped, t);
             const std::lock_guard captured(tables_mutex_);
             captured_.erase(t.name);
             continue;
         }
+        const TableSchema& table = *it->second;
         if (*name != t.name) {
-            changes.push_back({CatalogueChange::Kind::table_renamed, t.name, name->table, seen});
-            const std::lock_guard captured(tables_mutex_);
-            captured_.erase(t.name);
-            captured_[*name] = std::make_shared<const TableSchema>(*it->second);
+            report(CatalogueChange::Kind::table_renamed, t).new_name = *name;
+            renamed.push_back(&table);
         }
         if (!t.is_view && !t.full_load_only) names.push_back(*name);
-        if (it->second->columns != t.columns)
-            changes.push_back({CatalogueChange::Kind::table_altered, t.name, {}, seen});
+        const bool by_name = slot_ && slot_->plugin == "test_decoding";
+        std::string why = rows_changed(t, table);
+        // its lines name tables, and cannot be told from those of another table that had the name in between
+        if (why.empty() && by_name && *name == t.name && t.name_id != 0 && t.name_id != table.name_id)
+            why = fmt::format("table {} had another name for a while", t.name.text());
+        if (!why.empty()) {
+            auto& change = report(CatalogueChange::Kind::rows_changed, t);
+            change.reason = std::move(why);
+            change.schema = std::make_shared<const TableSchema>(table);
+            moved = true;
+        } else if (table.columns != t.columns || table.columns_id != t.columns_id ||
+                   table.storage_id != t.storage_id || table.leaves != t.leaves || table.name_id != t.name_id)
+            report(CatalogueChange::Kind::table_altered, t).schema =
+                std::make_shared<const TableSchema>(table);
+        if (table.leaves != t.leaves) {
+            const std::lock_guard captured(tables_mutex_);
+            if (const auto at = captured_.find(t.name);
+                at != captured_.end() && at->second->source_id == t.source_id)
+                at->second = std::make_shared<const TableSchema>(table);
+            moved = true;
+        }
+    }
+    if (!renamed.empty()) {
+        const std::lock_guard captured(tables_mutex_);
+        std::erase_if(captured_, [&](const auto& entry) {
+            return std::ranges::any_of(
+                renamed, [&](const auto* t) { return t->source_id == entry.second->source_id; });
+        });
+        for (const auto* t : renamed) captured_[t->name] = std::make_shared<const TableSchema>(*t);
+        moved = true;
+    }
+    if (moved) {
+        const std::lock_guard captured(tables_mutex_);
+        if (running_stream_ != nullptr) running_stream_->reselect();
     }
     for (const auto& t : found)
         if (!known_ids.contains(t.source_id) && !t.is_view && !t.full_load_only)
-            changes.push_back({CatalogueChange::Kind::table_added, t.name, {}, seen});
+            report(CatalogueChange::Kind::table_added, t);
     if (slot_ && slot_->plugin == "pgoutput" && endpoint_.attribute("publicationname").empty()) {
         auto mended = GW_TRY(mend_publications(*c, slot_->name, names));
-        for (const auto& t : mended.demoted) changes.push_back({CatalogueChange::Kind::identity_lost, t, {}, seen});
-        for (const auto& t : mended.promotable) changes.push_back({CatalogueChange::Kind::identity_gained, t, {}, seen});
+        TableSchema named;
+        for (const auto& t : mended.demoted)
+            named.name = t, report(CatalogueChange::Kind::identity_lost, named);
+        for (const auto& t : mended.promotable)
+            named.name = t, report(CatalogueChange::Kind::identity_gained, named);
     }
     return changes;
 }

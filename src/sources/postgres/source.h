@@ -67,6 +67,7 @@ private:
     Result<pg::Connection> session(const std::string& role) const;
     Result<pg::Connection*> control();
     Result<SlotRecord> slot_record(bool fresh);
+    TableName captured_root(const TableName& name);
     Result<> publish(const std::vector<TableSchema>& tables);
     Result<pg::Connection> reader(const std::string& snapshot);
     void give_back(pg::Connection connection);

@@ -698,11 +698,11 @@ Result<> PgApplier::change_schema(const SchemaChange& asked) {
     const auto columns = GW_TRY(ask(columns_sql(target)));
     std::vector<std::string> names;
     for (int i = 0; i < columns.size(); ++i) names.push_back(columns.text(i, 0));
-    for (const auto& sql : reshape_sql(change, target, names)) {
+    for (const auto& sql : reshape_sql(change, target, names, x_.target_schema.empty())) {
         auto done = ask(sql);
         if (!done) return std::unexpected(std::move(done).error().with("table " + target.text()));
     }
-    for (const auto& sql : ledger_change_sql(x_.task, change)) GW_TRY(ask(sql));
+    for (const auto& sql : ledger_change_sql(x_.task, change, x_.target_schema.empty())) GW_TRY(ask(sql));
     forget_statements();  // cached plans of the old shape
     return open_transaction();
 }

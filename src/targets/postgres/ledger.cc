@@ -207,11 +207,13 @@ std::string slice_rows_sql(const std::string& task, const TableName& table, std:
 Result<> create_ledger(pg::Connection& c) {
     {
         const auto there =
-            GW_TRY(c.query("SELECT count(*) FROM pg_catalog.pg_class k JOIN pg_catalog.pg_namespace n ON "
+            GW_TRY(c.query("SELECT count(*), EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attname = "
+                           "'source_id' AND attrelid = pg_catalog.to_regclass('godwit.gw_table')) "
+                           "FROM pg_catalog.pg_class k JOIN pg_catalog.pg_namespace n ON "
                            "n.oid = k.relnamespace "
                            "WHERE n.nspname = 'godwit' AND k.relname IN ('gw_task', 'gw_table', 'gw_slice', "
                            "'gw_progress')"));
-        if (there.number(0, 0) == 4) return {};
+        if (there.number(0, 0) == 4 && there.flag(0, 1)) return {};
     }
     auto made = c.run(R"(BEGIN;
 SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('godwit ledger'));
@@ -241,7 +243,9 @@ CREATE TABLE IF NOT EXISTS godwit.gw_table (
     target_table text NOT NULL DEFAULT '',
     filled boolean NOT NULL DEFAULT false,
     shared boolean NOT NULL DEFAULT false,
+    source_id bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (task, source_schema, source_table));
+ALTER TABLE godwit.gw_table ADD COLUMN IF NOT EXISTS source_id bigint NOT NULL DEFAULT 0;
 CREATE TABLE IF NOT EXISTS godwit.gw_slice (
     task text NOT NULL,
     source_schema text NOT NULL,
@@ -330,7 +334,7 @@ Result<Ledger> read_ledger(pg::Connection& c, const std::string& task) {
     const auto rows = GW_TRY(
         c.query("SELECT k.epoch, k.source_system, k.source_timeline, p.seq, p.position, g.source_schema, "
                 "g.source_table, "
-                "g.phase, g.generation, g.mark, g.applied, g.reason, g.rows "
+                "g.phase, g.generation, g.mark, g.applied, g.reason, g.rows, g.source_id "
                 "FROM godwit.gw_task k LEFT JOIN LATERAL (SELECT seq, position FROM godwit.gw_progress w "
                 "WHERE w.task = k.task ORDER BY seq DESC LIMIT 1) p ON true "
                 "LEFT JOIN godwit.gw_table g ON g.task = k.task AND g.phase <> 'waiting' WHERE k.task = $1 "
@@ -353,6 +357,7 @@ Result<Ledger> read_ledger(pg::Connection& c, const std::string& task) {
         t.applied.token = rows.text(i, 10);
         t.reason = rows.text(i, 11);
         t.rows = static_cast<std::uint64_t>(rows.number(i, 12));
+        t.source_id = static_cast<std::uint64_t>(rows.number(i, 13));
         out.tables.push_back(std::move(t));
     }
     return out;

@@ -372,11 +372,11 @@ Result<PreparedTable> prepare_in_transaction(pg::Connection& c, const Sessions& 
     out.format = GW_TRY(choose_format(x, source, now, offered, out.warnings));
     GW_CHECK(
         c.query("UPDATE godwit.gw_table SET format = $4, created = $5::boolean, filled = false, "
-                "shared = $6::boolean, target_schema = $7, target_table = $8 "
-                "WHERE task = $1 AND source_schema = $2 AND source_table = $3",
+                "shared = $6::boolean, target_schema = $7, target_table = $8, "
+                "source_id = $9::bigint WHERE task = $1 AND source_schema = $2 AND source_table = $3",
                 std::vector<Param>{x.task, source.name.schema, source.name.table, out.format,
                                    out.created ? "true" : "false", shared ? "true" : "false", target.schema,
-                                   target.table}));
+                                   target.table, std::to_string(source.source_id)}));
     return out;
 }
 
@@ -782,6 +782,12 @@ Result<> finish_table(Sessions& sessions, const TargetContext& x, const TableSch
 }
 
 Result<SchemaChange> ready_change(Sessions& sessions, const TargetContext& x, const SchemaChange& asked) {
+    if (asked.kind == SchemaChange::Kind::rename_table && !asked.new_schema.empty() &&
+        x.target_schema.empty()) {
+        auto c = GW_TRY(sessions.hold());
+        GW_CHECK(create_schema(*c, asked.new_schema));
+        return asked;
+    }
     if (asked.kind != SchemaChange::Kind::add_column && asked.kind != SchemaChange::Kind::change_type)
         return asked;
     const bool plain = asked.types.empty() && asked.column.collation.empty();

@@ -16,7 +16,7 @@ std::string columns_sql(const TableName& target) {
 }
 
 std::vector<std::string> reshape_sql(const SchemaChange& c, const TableName& target,
-                                     const std::vector<std::string>& columns) {
+                                     const std::vector<std::string>& columns, bool moves) {
     const std::string table = pg::quote_name(target.schema, target.table);
     const auto has = [&](const std::string& name) { return std::ranges::find(columns, name) != columns.end(); };
     switch (c.kind) {
@@ -46,26 +46,40 @@ std::vector<std::string> reshape_sql(const SchemaChange& c, const TableName& tar
         case SchemaChange::Kind::change_type:
             return {fmt::format("ALTER TABLE {0} ALTER COLUMN {1} TYPE {2} USING {1}::{2}", table,
                                 pg::quote_name(c.column.name), c.column.native_type)};
-        case SchemaChange::Kind::rename_table:
-            return {fmt::format("ALTER TABLE {} RENAME TO {}", table, pg::quote_name(c.new_name))};
+        case SchemaChange::Kind::rename_table: {
+            if (columns.empty()) return {};  // it was done before, or there never was such a table
+            std::vector<std::string> out;
+            const std::string schema = c.new_schema.empty() || !moves ? target.schema : c.new_schema;
+            if (schema != target.schema)
+                out.push_back(fmt::format("ALTER TABLE {} SET SCHEMA {}", table, pg::quote_name(schema)));
+            if (c.new_name != target.table)
+                out.push_back(fmt::format("ALTER TABLE {} RENAME TO {}", pg::quote_name(schema, target.table),
+                                          pg::quote_name(c.new_name)));
+            return out;
+        }
         case SchemaChange::Kind::drop_table: return {"DROP TABLE IF EXISTS " + table};
     }
     return {};
 }
 
-std::vector<std::string> ledger_change_sql(const std::string& task, const SchemaChange& c) {
+std::vector<std::string> ledger_change_sql(const std::string& task, const SchemaChange& c, bool moves) {
     const std::string where =
         fmt::format(" WHERE task = {} AND source_schema = {} AND source_table = {}", pg::quote_literal(task),
                     pg::quote_literal(c.table.schema), pg::quote_literal(c.table.table));
     if (c.kind == SchemaChange::Kind::rename_table) {
         const std::string to = pg::quote_literal(c.new_name);
+        const std::string schema = pg::quote_literal(c.new_schema.empty() ? c.table.schema : c.new_schema);
         // a table that had this name before has left its rows
-        const std::string stale =
-            fmt::format(" WHERE task = {} AND source_schema = {} AND source_table = {}", pg::quote_literal(task),
-                        pg::quote_literal(c.table.schema), to);
-        return {"DELETE FROM godwit.gw_slice" + stale, "DELETE FROM godwit.gw_table" + stale,
-                fmt::format("UPDATE godwit.gw_table SET source_table = {}, target_table = {}", to, to) + where,
-                "UPDATE godwit.gw_slice SET source_table = " + to + where};
+        const std::string stale = fmt::format(" WHERE task = {} AND source_schema = {} AND source_table = {}",
+                                              pg::quote_literal(task), schema, to);
+        return {
+            "DELETE FROM godwit.gw_slice" + stale, "DELETE FROM godwit.gw_table" + stale,
+            fmt::format(
+                "UPDATE godwit.gw_table SET source_schema = {0}, source_table = {1}, target_table = {1}{2}",
+                schema, to, moves ? ", target_schema = " + schema : "") +
+                where,
+            fmt::format("UPDATE godwit.gw_slice SET source_schema = {}, source_table = {}", schema, to) +
+                where};
     }
     // The row stays: a table of that name that comes later goes on with the next generation.
     if (c.kind == SchemaChange::Kind::drop_table)
