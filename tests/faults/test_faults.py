@@ -320,3 +320,21 @@ def test_slot_guard_bounds_the_log_of_the_source(shop):
             task.kill()  # and what only the spool holds outlives a crash
         task.start("resume")
         prove_equal(task, name)
+
+
+def test_test_decoding_of_18_has_to_be_asked_for():
+    """It can crash the server, streaming or not."""
+    with PgServer(version=18) as source, PgServer() as target:
+        create(source, "shop18", 200)
+        target.create_database("shop18")
+        source.sql("select pg_create_logical_replication_slot('mine', 'test_decoding')", database="shop18")
+        with TaskProcess(source, target, "shop18", "shop18", source_attributes={"slotname": "mine"}) as task:
+            task.start("fresh")
+            assert task.wait_end() == 1
+            report = task.report()
+            assert report["stop_reason"] == "FATAL_ERROR" and "PluginName=test_decoding" in report["last_error"], report
+        named = {"slotname": "mine", "pluginname": "test-decoding"}
+        with TaskProcess(source, target, "shop18", "shop18", source_attributes=named) as task:
+            ready(task)
+            assert "can crash the server" in task.log_text()
+            prove_equal(task, "shop18")

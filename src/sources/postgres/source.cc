@@ -133,6 +133,17 @@ Result<PostgresSource::SlotRecord> PostgresSource::slot_record(bool fresh) {
             return fail(ErrorCode::not_found, fmt::format("replication slot \"{}\" (SlotName) does not exist on the "
                                                           "source; create it first, or leave SlotName out",
                                                           user_slot));
+        // Not asking for streamed changes does not avoid it, so the user has to want this plugin by its name.
+        if (info->plugin == "test_decoding" && traits_.version >= 180000 &&
+            plugin_of(endpoint_) != "test_decoding")
+            return fail(
+                ErrorCode::failed_precondition,
+                fmt::format(
+                    "replication slot \"{}\" uses test_decoding, which crashes a server of version 18 when "
+                    "a transaction with savepoints and more changes than logical_decoding_work_mem is "
+                    "rolled back: create the slot with pgoutput, or set PluginName=test_decoding to "
+                    "accept that",
+                    user_slot));
         slot_ = SlotRecord{user_slot, info->plugin, false};
         return *slot_;
     }
