@@ -490,6 +490,13 @@ Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
             book_.change(name, [](TableEntry& t) { t.state.phase = TablePhase::suspended; });
             return {};
         }
+        if (const auto known = book_.find(name); !known) {
+            return {};
+        } else if (known->schema.source_id != 0 && schema->source_id != known->schema.source_id) {
+            // The name has gone to another table: this one is loaded when it has got its new one.
+            book_.change(name, [](TableEntry& t) { t.reload = true; });
+            return {};
+        }
         // Changes wait in the log from here on: what commits after the snapshot is taken is read after this.
         book_.change(name, [&](TableEntry& t) {
             t.state.phase = TablePhase::waiting;

@@ -681,6 +681,9 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         // its lines name tables, and cannot be told from those of another table that had the name in between
         if (why.empty() && by_name && *name == t.name && t.name_id != 0 && t.name_id != table.name_id)
             why = fmt::format("table {} had another name for a while", t.name.text());
+        if (why.empty() && by_name && *name != t.name &&
+            std::ranges::any_of(known, [&](const auto& other) { return other.name == *name; }))
+            why = fmt::format("table {} has taken the name {} of another", t.name.text(), name->text());
         if (!why.empty()) {
             auto& change = report(CatalogueChange::Kind::rows_changed, t);
             change.reason = std::move(why);
