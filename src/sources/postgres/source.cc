@@ -8,6 +8,7 @@
 
 #include "base/failpoint.h"
 #include "codecs/pg/digest.h"
+#include "sources/postgres/artifacts.h"
 #include "sources/postgres/catalogue.h"
 #include "sources/postgres/connect.h"
 #include "sources/postgres/log_stream.h"
@@ -524,6 +525,7 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
     {
         const std::lock_guard lock(control_mutex_);
         slot = GW_TRY(slot_record(false));
+        make_artifacts(*GW_TRY(control()));
     }
     LogStreamOptions options;
     options.connect = source_options(endpoint_, context_.task_id, "capture");
@@ -634,6 +636,7 @@ Result<SourceHealth> PostgresSource::health() {
         return fail(ErrorCode::data_loss,
                     fmt::format("replication slot \"{}\" was invalidated (max_slot_wal_keep_size); reload the task",
                                 slot_->name));
+    beat_when_due(*c);
     return h;
 }
 
@@ -738,6 +741,52 @@ Result<Position> PostgresSource::recovery_position(const Position& applied) {
     return to_position(info->restart);
 }
 
+// ---------------------------------------------------------------------------------------------- artifacts
+
+void PostgresSource::make_artifacts(pg::Connection& session) {
+    // DMS makes them by default; here only for those who say so themselves
+    if (!endpoint_.flag("captureddls", false)) return;
+    const auto schema = endpoint_.attribute("ddlartifactsschema", "public");
+    auto made = create_ddl_audit(session, schema);
+    if (!made) {
+        context_.log->warning(Component::source_capture,
+                              "CaptureDdls: " + made.error().text() + "; DDL is followed without them");
+        return;
+    }
+    const auto file = std::filesystem::path(context_.task_folder) / "ddl_audit";
+    if (*made)
+        if (auto wrote = write_file(file, schema, true); !wrote)
+            context_.log->warning(Component::source_capture, wrote.error().text());
+}
+
+void PostgresSource::beat_when_due(pg::Connection& session) {
+    if (!endpoint_.flag("heartbeatenable", false)) return;
+    const auto every = std::chrono::minutes(std::max<std::int64_t>(1, endpoint_.number("heartbeatfrequency", 5)));
+    const auto now = context_.clock->steady();
+    if (beat_at_ && now - *beat_at_ < every) return;
+    beat_at_ = now;
+    const auto schema = endpoint_.attribute("heartbeatschema", "public");
+    bool created = false;
+    if (auto done = beat(session, schema, context_.task_id, created); !done)
+        context_.log->warning(Component::source_capture, "heartbeat: " + done.error().text());
+    if (created)
+        if (auto wrote = write_file(std::filesystem::path(context_.task_folder) / "heartbeat", schema, true); !wrote)
+            context_.log->warning(Component::source_capture, wrote.error().text());
+}
+
+Result<> PostgresSource::drop_artifacts() {
+    for (const auto& [name, drop] : {std::pair{"heartbeat", &drop_heartbeat}, std::pair{"ddl_audit", &drop_ddl_audit}}) {
+        const auto file = std::filesystem::path(context_.task_folder) / name;
+        const auto schema = read_file(file);
+        if (!schema) continue;
+        pg::Connection* c = GW_TRY(control());
+        GW_CHECK(drop(*c, *schema));
+        std::error_code ignored;
+        std::filesystem::remove(file, ignored);
+    }
+    return {};
+}
+
 // ---------------------------------------------------------------------------------------------- comparison
 
 namespace {
@@ -781,6 +830,7 @@ Result<std::vector<KeyDigest>> PostgresSource::key_digests(const LoadContext& lo
 Result<> PostgresSource::drop_capture() {
     const std::lock_guard lock(control_mutex_);
     if (auto old = KeeperClient::find(context_.task_folder, "keeper")) old->end();
+    GW_CHECK(drop_artifacts());
     const auto path = std::filesystem::path(context_.task_folder) / "slot";
     auto text = read_file(path);
     if (!text) return {};

@@ -67,6 +67,10 @@ private:
     Result<pg::Connection> session(const std::string& role) const;
     Result<pg::Connection*> control();
     Result<SlotRecord> slot_record(bool fresh);
+    // What godwit made for the user in the source database, remembered in the task's folder.
+    void make_artifacts(pg::Connection& session);
+    void beat_when_due(pg::Connection& session);
+    Result<> drop_artifacts();
     TableName captured_root(const TableName& name);
     Result<> publish(const std::vector<TableSchema>& tables);
     Result<pg::Connection> reader(const std::string& snapshot);
@@ -84,6 +88,7 @@ private:
     std::mutex readers_mutex_;  // guards readers_
     std::vector<pg::Connection> readers_;
     std::optional<SlotRecord> slot_;
+    std::optional<SteadyTime> beat_at_;  // the last heartbeat; with control_mutex_
     std::string stream_format_ = "pg.text";
     std::mutex tables_mutex_;  // guards captured_, running_stream_
     LogStream* running_stream_ = nullptr;
