@@ -35,7 +35,6 @@ Result<> ApplyLoop::commit_group() {
     if (group_transactions_ > 1) GW_FAILPOINT("apply.group");
     GW_CHECK(applier_->commit(pending_, {}));
     group_open_ = false;
-    if (!std::exchange(reshaped_, {}).empty() && p_.shapes_changed) p_.shapes_changed();
     applied_ = pending_;
     applied_order_ = pending_order_;
     take_results();
@@ -48,6 +47,7 @@ Result<> ApplyLoop::commit_group() {
     group_changes_ = group_transactions_ = 0;
     group_start_ = place_;
     saved_at_ = p_.clock.steady();
+    GW_CHECK(keep_shapes());
     return settle(kDurableEvery);
 }
 
@@ -82,6 +82,19 @@ void ApplyLoop::take_results() {
             p_.task_log.warning(Component::target_apply,
                                 fmt::format("table {}: {}; see awsdms_apply_exceptions", c.table.text(), c.error));
     }
+}
+
+// The group is committed: its shapes are the target's. Never before the target cannot lose them any more: a shape that
+// is kept and not there would hide the ALTER for ever.
+Result<> ApplyLoop::keep_shapes() {
+    if (std::exchange(reshaped_, {}).empty()) return {};
+    if (!applier_->durable())
+        if (auto durable = applier_->make_durable(); !durable) {
+            durable.error().retry = Retry::from_checkpoint;  // it is committed: not to be tried again
+            return durable;
+        }
+    if (p_.shapes_changed) p_.shapes_changed();
+    return {};
 }
 
 // The target has rolled the open group back, with the shapes and names that it gave to tables.
@@ -547,11 +560,10 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
             applied_order_ = pending_order_;
         }
         open = false;
-        if (!std::exchange(reshaped_, {}).empty() && p_.shapes_changed) p_.shapes_changed();
         entry->state = state;
         take_results();
         changes = 0;
-        return {};
+        return keep_shapes();
     };
     // The open group is void: once more from its first record, row by row; an error when that was tried.
     const auto again = [&](const Error& why) -> Result<> {
@@ -668,6 +680,7 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
         e.state.phase = TablePhase::joined;
         e.schema = entry->schema;
     });
+    if (p_.shapes_changed) p_.shapes_changed();
     p_.task_log.info(Component::target_apply, fmt::format("table {} has caught up", name.text()));
     return settle(kDurableEvery);
 }

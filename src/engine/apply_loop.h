@@ -104,6 +104,7 @@ private:
     Result<> commit_group();
     Result<> recover_group(const Error& why);
     void undo_shapes();
+    Result<> keep_shapes();
     Result<> record(const Record& r);
     Result<> change(const Record& r);
     Result<> truncate(const Record& r);

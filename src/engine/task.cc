@@ -376,11 +376,25 @@ void Task::show_tables() {
     }
 }
 
-// For the next process: see engine/shapes.h.
+// For the next process: see engine/shapes.h. Everything that the book says; by the thread that applies, at a
+// boundary, or before it runs: what an open group has given to a table is not the target's yet.
 void Task::keep_shapes() {
-    std::vector<TableSchema> tables;
-    for (auto& e : book_.all()) tables.push_back(std::move(e.schema));
     const std::lock_guard lock(shapes_mutex_);
+    kept_.clear();
+    for (auto& e : book_.all()) kept_[e.schema.source_id] = std::move(e.schema);
+    save_kept();
+}
+
+// Of one table, by any thread.
+void Task::keep_shape(std::uint64_t source_id, const std::function<void(TableSchema&)>& change) {
+    const std::lock_guard lock(shapes_mutex_);
+    change(kept_[source_id]);
+    save_kept();
+}
+
+void Task::save_kept() {
+    std::vector<TableSchema> tables;
+    for (const auto& [id, schema] : kept_) tables.push_back(schema);
     if (auto saved = save_shapes(shapes_file(context_), tables); !saved)
         context_.log->warning(Component::tables_manager, saved.error().text());
 }
@@ -530,7 +544,7 @@ Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
                     name.text()),
                 Retry::from_checkpoint);
         }
-        keep_shapes();
+        keep_shape(schema->source_id, [&](TableSchema& t) { t = *schema; });
         Loader loader(source_, target_, book_, progress_, settings_, *context_.log);
         const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
         LoadPlan plan{context, {name}, captures() ? TablePhase::loaded : TablePhase::joined,
@@ -538,7 +552,6 @@ Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
         auto outcome = loader.run(plan, stop);
         source_.end_load(context);
         if (!outcome) return std::unexpected(outcome.error());
-        keep_shapes();
         if (outcome->invalidated.empty()) return {};
     }
     if (stop.stop_requested()) return {};
@@ -734,14 +747,15 @@ void Task::note_altered(const CatalogueChange& c) {
         entry->schema.columns == c.schema->columns && entry->schema.columns_id == c.schema->columns_id;
     if (!same_columns) apply_->later(c);
     // Partitions and files do not concern the target; those that do are reported as rows_changed.
-    book_.change(c.table, [&](TableEntry& e) {
-        if (e.schema.source_id != c.source_id) return;
-        if (same_columns) e.schema.storage_id = c.schema->storage_id;
-        e.schema.name_id = c.schema->name_id;
-        e.schema.leaves = c.schema->leaves;
-        e.schema.leaf_states = c.schema->leaf_states;
-    });
-    keep_shapes();
+    const auto note = [&](TableSchema& t) {
+        if (t.source_id != c.source_id) return;
+        if (same_columns) t.storage_id = c.schema->storage_id;
+        t.name_id = c.schema->name_id;
+        t.leaves = c.schema->leaves;
+        t.leaf_states = c.schema->leaf_states;
+    };
+    book_.change(c.table, [&](TableEntry& e) { note(e.schema); });
+    keep_shape(c.source_id, note);
 }
 
 void Task::reload_for(const CatalogueChange& c) {

@@ -5,6 +5,8 @@
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -64,6 +66,8 @@ private:
     void watch(std::stop_token stop);
     void choose_stream_format(const std::vector<TableSchema>& tables);
     void keep_shapes();
+    void keep_shape(std::uint64_t source_id, const std::function<void(TableSchema&)>& change);
+    void save_kept();
     void note_altered(const CatalogueChange& change);
     void reload_for(const CatalogueChange& change);
     Result<std::string> finish(StopCause cause);
@@ -84,7 +88,8 @@ private:
     TableBook book_;
     std::unique_ptr<ChangeLog> log_;
     std::unique_ptr<ApplyLoop> apply_;
-    std::mutex shapes_mutex_;  // guards the file of shapes
+    std::mutex shapes_mutex_;  // guards kept_ and its file
+    std::map<std::uint64_t, TableSchema> kept_;
     std::mutex mutex_;  // guards reloads_, load_error_
     std::condition_variable_any reload_wanted_;
     std::deque<TableName> reloads_;
