@@ -367,10 +367,11 @@ Result<std::uint64_t> PostgresSource::read_slice(const LoadContext& load, const 
     auto c = GW_TRY(reader(load.snapshot));
     ByteBuffer block;
     block.reserve(kBlockBytes + 4096);
-    std::uint64_t rows = 0, in_block = 0;
+    std::uint64_t in_block = 0;
     auto outcome = c.copy_out(sql, stop, [&](Bytes row) -> Result<> {
         block.append(row);
-        ++rows;
+        // the end of a binary COPY comes as a message of its own
+        if (row.size() == 2 && row[0] == std::byte{0xFF} && row[1] == std::byte{0xFF}) return {};
         ++in_block;
         if (block.size() < kBlockBytes) return {};
         auto wrote = sink.write(block.view(), in_block);
