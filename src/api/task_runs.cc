@@ -234,6 +234,7 @@ Answer<model::StopReplicationTaskResponse> Service::stop_task(Call& call,
         GW_TRY(save(call.scope, arn, record));
         auto answer = shown(record, false);
         answer.status = "stopping";
+        answer.stop_reason.reset();
         return model::StopReplicationTaskResponse{answer};
     }
     record.shown->status = "stopping";

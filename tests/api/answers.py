@@ -1,5 +1,6 @@
-"""What an answer must look like: botocore's own model of the service, the members that clients rely on
-(members.json), and the headers. botocore itself parses silently: it drops what it does not know.
+"""What an answer must look like: botocore's own model of the service, the members that clients rely on by operation
+(members.json) and by status (statuses.json), and the headers. botocore itself parses silently: it drops what it does
+not know.
 
 A client made by checked_client() checks every answer that it receives.
 """
@@ -17,6 +18,7 @@ from botocore.exceptions import ClientError
 from godwit import GodwitServer
 
 MEMBERS = json.loads(Path(__file__).with_name("members.json").read_text())
+STATUSES = json.loads(Path(__file__).with_name("statuses.json").read_text())
 
 # Values that the service returns beside those of its description.
 MORE_VALUES = {"SourceType": {"replication-task"}}
@@ -77,10 +79,34 @@ def check_members(needed: Any, value: Any, path: str) -> list[str]:
     return out
 
 
-def check_answer(operation: Any, raw: bytes) -> list[str]:
+def check_statuses(shape: Any, value: Any, path: str, seen: set[tuple[str, str]]) -> list[str]:
+    """Whatever has a status has the members of that status, wherever it stands in an answer; `seen` gets them."""
+    if shape.type_name == "list":
+        return [t for i, item in enumerate(value) for t in check_statuses(shape.member, item, f"{path}[{i}]", seen)]
+    if shape.type_name != "structure":
+        return []
+    out = []
+    if rules := STATUSES.get(shape.name):
+        status = value.get(rules["Field"])
+        seen.add((shape.name, status))
+        rule = rules["Statuses"].get(status)
+        if rule is None:
+            out.append(f"{path}: status {status!r} is not in statuses.json")
+        else:
+            out += [f"{path}.{name}: must be present when {status}" for name in rule["Must"] if name not in value]
+            out += [f"{path}.{name}: must be absent when {status}" for name in rule["MustNot"] if name in value]
+    for name, member in shape.members.items():
+        if name in value:
+            out += check_statuses(member, value[name], f"{path}.{name}", seen)
+    return out
+
+
+def check_answer(operation: Any, raw: bytes, seen: set[tuple[str, str]] | None = None) -> list[str]:
     value = json.loads(raw)
-    out = check_shape(operation.output_shape, value, operation.name)
-    return out + check_members(MEMBERS.get(operation.name, {}), value, operation.name)
+    if out := check_shape(operation.output_shape, value, operation.name):
+        return out
+    out = check_members(MEMBERS.get(operation.name, {}), value, operation.name)
+    return out + check_statuses(operation.output_shape, value, operation.name, set() if seen is None else seen)
 
 
 def check_headers(headers: Any) -> list[str]:
@@ -95,15 +121,16 @@ def check_headers(headers: Any) -> list[str]:
 
 
 class Seen:
-    """The operations that were answered well, and everything that was wrong."""
+    """The operations that were answered well, the statuses that were shown, and everything that was wrong."""
 
     def __init__(self) -> None:
         self.operations: set[str] = set()
+        self.statuses: set[tuple[str, str]] = set()
 
     def __call__(self, http_response: Any, model: Any, **_: Any) -> None:
         wrong = check_headers(http_response.headers)
         if http_response.status_code == 200:
-            wrong += check_answer(model, http_response.content)
+            wrong += check_answer(model, http_response.content, self.statuses)
             self.operations.add(model.name)
         else:
             error = json.loads(http_response.content)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from answers import by, checked_client, mappings, refused
+from answers import STATUSES, by, check_statuses, checked_client, mappings, refused
 from godwit import GodwitServer
 
 STATE = "InvalidResourceStateFault"
@@ -38,8 +38,14 @@ def report(state, **more):
     table = dict(name=dict(schema="s", table="t"), state="Table completed", full_load_rows=7, full_load_end_us=us(),
                  last_update_us=us())
     checkpoint = "checkpoint:V1#1#00000001/0000000A#0#0#*#0#0"
+    tables = [table]
+    if "tables" in spec["identifier"]:
+        states = ["Before load", "Full load", "Table is being reloaded", "Table error", "Table cancelled",
+                  "Table does not exist"]
+        tables += [dict(name=dict(schema="s", table=s), state=s, full_load_rows=1, last_update_us=us(),
+                        full_load_start_us=0 if s == "Before load" else first) for s in states]
     out = dict(state=state, start_us=first, fresh_start_us=first, checkpoint=checkpoint,
-               tables=[table], events=[dict(number=1, time_us=first, category="state change", message="noted")])
+               tables=tables, events=[dict(number=1, time_us=first, category="state change", message="noted")])
     if state in ("stopped", "failed"):
         out["stop_us"] = us()
     pathlib.Path("status.new").write_text(json.dumps({{**out, **more}}))
@@ -435,6 +441,100 @@ def test_a_service_killed_right_after_its_answer(stage):
         )
     )
     assert not stage.file(started, "starts").exists()
+
+
+def test_every_status_has_its_members(stage):
+    """Each status of statuses.json is seen here once, in answers that the client checks against it."""
+    dms, seen = checked_client(stage.server)
+
+    def end(of, **names):
+        return dms.create_endpoint(EndpointIdentifier=of, EndpointType="source", EngineName="postgres", **names)[
+            "Endpoint"
+        ]["EndpointArn"]
+
+    group = {"ReplicationSubnetGroupDescription": "d", "SubnetIds": ["subnet-1"]}
+    dms.create_replication_subnet_group(ReplicationSubnetGroupIdentifier="every", **group)
+    instance = dms.create_replication_instance(
+        ReplicationInstanceIdentifier="every", ReplicationInstanceClass="dms.t3.micro"
+    )["ReplicationInstance"]["ReplicationInstanceArn"]
+
+    def available():
+        only = by("replication-instance-arn", instance)
+        (one,) = dms.describe_replication_instances(**only)["ReplicationInstances"]
+        return one["ReplicationInstanceStatus"] == "available"
+
+    wait_until(available)
+    dms.modify_replication_instance(ReplicationInstanceArn=instance, AllocatedStorage=80, ApplyImmediately=True)
+    wait_until(available)
+    dms.modify_replication_instance(ReplicationInstanceArn=instance, EngineVersion="3.6.1", ApplyImmediately=True)
+    wait_until(available)
+    dms.reboot_replication_instance(ReplicationInstanceArn=instance)
+    wait_until(available)
+
+    nobody = end("every-nobody", ServerName="127.0.0.1", Port=1, Username="u", Password="p", DatabaseName="d")
+    for endpoint, outcome in ((nobody, "failed"), (stage.source, "successful")):
+        both = {"ReplicationInstanceArn": instance, "EndpointArn": endpoint}
+        dms.test_connection(**both)
+        only = [
+            {"Name": "endpoint-arn", "Values": [endpoint]},
+            {"Name": "replication-instance-arn", "Values": [instance]},
+        ]
+        wait_until(lambda f=only, o=outcome: dms.describe_connections(Filters=f)["Connections"][0]["Status"] == o)
+        dms.refresh_schemas(**both)
+        wait_until(
+            lambda e=endpoint, o=outcome: (
+                dms.describe_refresh_schemas_status(EndpointArn=e)["RefreshSchemasStatus"]["Status"] == o
+            )
+        )
+        dms.delete_connection(**both)
+    dms.delete_endpoint(EndpointArn=nobody)
+
+    def the(arn):
+        (one,) = dms.describe_replication_tasks(**by("replication-task-arn", arn))["ReplicationTasks"]
+        return one
+
+    def be(arn, status):
+        wait_until(lambda: the(arn)["Status"] == status)
+
+    def task(name):
+        return dms.create_replication_task(
+            ReplicationTaskIdentifier=name, SourceEndpointArn=stage.source, TargetEndpointArn=stage.target,
+            ReplicationInstanceArn=stage.instance, MigrationType="full-load-and-cdc", TableMappings=mappings(),
+        )["ReplicationTask"]["ReplicationTaskArn"]  # fmt: skip
+
+    good, bad = task("every-tables-stays"), task("every-fails")
+    for arn in (good, bad):
+        be(arn, "ready")
+    dms.modify_replication_task(ReplicationTaskArn=good, TaskData="{}")
+    be(good, "ready")
+    dms.move_replication_task(ReplicationTaskArn=bad, TargetReplicationInstanceArn=instance)
+    be(bad, "ready")
+    for arn in (good, bad):
+        dms.start_replication_task(ReplicationTaskArn=arn, StartReplicationTaskType="start-replication")
+    be(good, "running")
+    dms.describe_table_statistics(ReplicationTaskArn=good)
+    be(bad, "failed")
+    dms.stop_replication_task(ReplicationTaskArn=good)
+    be(good, "stopped")
+    for arn in (good, bad):
+        dms.delete_replication_task(ReplicationTaskArn=arn)
+        stage.gone(arn)
+    dms.delete_replication_instance(ReplicationInstanceArn=instance)
+
+    wanted = {(shape, status) for shape, rules in STATUSES.items() for status in rules["Statuses"]}
+    assert wanted - seen.statuses == set()
+
+
+def test_the_validator_notices_a_status(stage):
+    shape = stage.dms.meta.service_model.operation_model("DescribeConnections").output_shape
+    one = {"Status": "failed", "EndpointArn": "a", "EndpointIdentifier": "b", "ReplicationInstanceArn": "c"}
+    one["ReplicationInstanceIdentifier"] = "d"
+    assert check_statuses(shape, {"Connections": [one]}, "x", set()) == [
+        "x.Connections[0].LastFailureMessage: must be present when failed"
+    ]
+    one |= {"Status": "successful", "LastFailureMessage": "no"}
+    assert len(check_statuses(shape, {"Connections": [one]}, "x", set())) == 1
+    assert len(check_statuses(shape, {"Connections": [{"Status": "asleep"}]}, "x", set())) == 1
 
 
 def test_a_short_load_is_shown_as_running_for_a_while(godwit_program, tmp_path, source):
