@@ -79,18 +79,19 @@ mutants: crash-build        ## switches each rule off and expects a test to noti
 	  $(WITH_SERVERS) -- sh $$suite build/crash/tests/integration/pg_$$(basename $$(dirname $$suite))_tests
 	done
 
-fuzz:               ## every decoder of outside bytes, FUZZ_SECONDS each
+fuzz:               ## every decoder of outside bytes, FUZZ_SECONDS each; FUZZERS=pgoutput_fuzz for one
 	tools/install.sh fuzz
 	cmake --preset fuzz >/dev/null
 	cmake --build --preset fuzz --parallel $(JOBS)
 	found=0
 	for fuzzer in $$(find build/fuzz -maxdepth 1 -name '*_fuzz' -type f); do
-	  found=1
 	  name=$$(basename $$fuzzer)
+	  [[ -z "$${FUZZERS:-}" || " $$FUZZERS " = *" $$name "* ]] || continue
+	  found=1
 	  mkdir -p build/fuzz/corpus/$$name
-	  seeds=tests/fuzz/corpus/$$name; [ -d $$seeds ] || seeds=
+	  seeds=tests/fuzz/corpus/$$name; [ -d $$seeds ] || { echo "$$name has no seeds in $$seeds"; exit 1; }
 	  echo "== $$name"
-	  ASAN_OPTIONS=halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1 $$fuzzer -max_total_time=$${FUZZ_SECONDS:-60} -print_final_stats=1 build/fuzz/corpus/$$name $$seeds 2>&1 | tail -12
+	  ASAN_OPTIONS=halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1 $$fuzzer -max_total_time=$${FUZZ_SECONDS:-60} -print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$name $$seeds 2>&1 | tail -12
 	done
 	[ $$found = 1 ] || { echo "no fuzzer was built"; exit 1; }
 

@@ -27,10 +27,13 @@ def pytest_sessionfinish(session):
     from kills import too_few
 
     kills = _kills(session.config)
-    # a part of the suite proves nothing about the whole
-    part = session.config.option.keyword or any("::" in a or a.endswith(".py") for a in session.config.args)
-    if kills and not part and session.exitstatus == 0 and too_few(kills):
+    if kills and _whole(session.config) and session.exitstatus == 0 and too_few(kills):
         session.exitstatus = 1
+
+
+def _whole(config):
+    """Only the whole suite can promise a number of kills."""
+    return not config.option.keyword and not any("::" in a or a.endswith(".py") for a in config.args)
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -38,5 +41,5 @@ def pytest_terminal_summary(terminalreporter, config):
 
     if kills := _kills(config):
         terminalreporter.section("kills by phase")
-        for line in table(kills) + too_few(kills):
+        for line in table(kills) + (too_few(kills) if _whole(config) else []):
             terminalreporter.line(line)
