@@ -175,6 +175,8 @@ public:
     // Runs until stopped or an error; reconnecting is the caller's work.
     [[nodiscard]] virtual Result<> stream(const Position& from, ChangeSink& sink, std::stop_token stop) = 0;
     [[nodiscard]] virtual Result<SourceHealth> health() = 0;
+    // The source holds more log than is acknowledged: asks it to let go now, where it would by itself do so later.
+    virtual void let_go() {}
     // Catalogue polling; also mends publications. `known` are the tables of the task.
     [[nodiscard]] virtual Result<std::vector<CatalogueChange>> poll_catalogue(const Selection& selection,
                                                                               const std::vector<TableSchema>& known) = 0;

@@ -750,13 +750,49 @@ bool ApplyLoop::attention(std::stop_token stop) const {
 
 // ---------------------------------------------------------------------------------------------- the loop
 
-Result<StopCause> ApplyLoop::run(std::stop_token stop) {
-    applier_ = GW_TRY(p_.target.open_applier(p_.settings.conflicts));
-    if (applied_) applied_order_ = GW_TRY(p_.source.order(*applied_));
-    seen_order_ = GW_TRY(p_.source.order(log_start_));
+Result<> ApplyLoop::reconnected(const Ledger& ledger) {
+    if (!begun_) return {};
+    const std::uint64_t before = applied_order_;
+    if (ledger.applied) applied_ = ledger.applied;  // a commit may have gone through unheard
+    applied_order_ = applied_ ? GW_TRY(p_.source.order(*applied_)) : 0;
+    if (applied_order_ < before && GW_RULE("reconnect.coverage"))
+        return fail(ErrorCode::data_loss,
+                    fmt::format("the target has come back at {} and had applied more before; what lies between is "
+                                "released: start the task with reload-target",
+                                applied_->token));
+    for (const auto& t : ledger.tables)
+        p_.book.change(t.name, [&](TableEntry& e) {
+            const auto settled = [](TablePhase p) { return p == TablePhase::loaded || p == TablePhase::joined; };
+            if (!settled(e.state.phase) || !settled(t.phase)) return;
+            e.state.phase = t.phase;
+            e.state.applied = t.applied;
+        });
+    applier_.reset();
+    group_open_ = again_without_table_ = false;
+    group_changes_ = group_transactions_ = 0;
+    careful_until_ = 0;
+    transaction_ = {};
+    views_.clear();
+    seen_.clear();
     pending_ = applied_;
     pending_order_ = applied_order_;
-    place_ = group_start_ = {};
+    // The cursor goes back: no table joins before it has reached the common position again.
+    seen_order_ = GW_TRY(p_.source.order(log_start_));
+    place_ = group_start_;
+    book_version_ = 0;
+    return {};
+}
+
+Result<StopCause> ApplyLoop::run(std::stop_token stop) {
+    applier_ = GW_TRY(p_.target.open_applier(p_.settings.conflicts));
+    if (!begun_) {
+        if (applied_) applied_order_ = GW_TRY(p_.source.order(*applied_));
+        seen_order_ = GW_TRY(p_.source.order(log_start_));
+        pending_ = applied_;
+        pending_order_ = applied_order_;
+        place_ = group_start_ = {};
+        begun_ = true;
+    }
     while (true) {
         if (boundary()) {
             if (p_.book.version() != book_version_ && !stop_rule_.after_load && may_join()) {

@@ -63,6 +63,9 @@ public:
 
     // Runs until stopped, a stop rule, or an error. Everything before the returned cause is durable on the target.
     [[nodiscard]] Result<StopCause> run(std::stop_token stop);
+    // After an error of run(): the target was away and says what it holds. The next run() goes on from the start of the
+    // group that was lost. data_loss: it has forgotten what the log no longer holds.
+    [[nodiscard]] Result<> reconnected(const Ledger& ledger);
     [[nodiscard]] const std::optional<Position>& applied() const { return applied_; }
 
     // What a catalogue poll saw: acted on once everything before `change.seen_at` is applied. Thread safe.
@@ -149,6 +152,7 @@ private:
     std::optional<StopCause> stopping_;
     Transaction transaction_;
     Place place_, group_start_;
+    bool begun_ = false;
     bool group_open_ = false;
     bool again_without_table_ = false;  // the group failed for a table that is suspended now
     std::uint64_t group_changes_ = 0, group_transactions_ = 0;

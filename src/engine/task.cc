@@ -18,6 +18,7 @@ constexpr int kLoadTriesMax = 4;          // of one table whose shape keeps chan
 constexpr auto kHealthEvery = 1s;
 constexpr auto kCatalogueEvery = 5s;
 constexpr std::uint64_t kGuardDefaultMb = 1024;
+constexpr std::chrono::milliseconds kReconnectFirst = 200ms, kReconnectMax = 5s;
 
 std::filesystem::path shapes_file(const TaskContext& context) {
     return std::filesystem::path(context.task_folder) / "shapes";
@@ -31,6 +32,26 @@ std::optional<std::int64_t> stop_time_us(const std::string& text, std::string_vi
     std::tm tm{};
     if (::strptime(t.c_str(), "%Y-%m-%dT%H:%M:%S", &tm) == nullptr) return {};
     return static_cast<std::int64_t>(::timegm(&tm)) * 1'000'000;
+}
+
+// How long the restarts of RecoverableError* would go on trying.
+std::chrono::seconds recovery_patience(const mapping::Settings& s) {
+    constexpr std::int64_t kForever = 10LL * 365 * 24 * 3600, kTriesUnthrottled = 9;
+    std::int64_t delay = std::max<std::int64_t>(s.recoverable_interval_s, 0), total = 0;
+    const std::int64_t tries = s.recoverable_count >= 0       ? s.recoverable_count
+                               : !s.recoverable_throttling    ? kTriesUnthrottled
+                               : s.recoverable_stop_after_max ? 64
+                                                              : kForever;
+    if (tries == kForever) return std::chrono::seconds(kForever);
+    for (std::int64_t i = 0; i < tries && total < kForever; ++i) {
+        if (s.recoverable_throttling && delay >= s.recoverable_throttling_max_s) {
+            if (s.recoverable_stop_after_max) break;
+            delay = s.recoverable_throttling_max_s;
+        }
+        total += delay;
+        if (s.recoverable_throttling) delay *= 2;
+    }
+    return std::chrono::seconds(std::min(total, kForever));
 }
 
 }  // namespace
@@ -301,13 +322,49 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     watch_thread_ = std::jthread([this] { watch(inner_stop_.get_token()); });
 
     // A failed load wakes apply through the log's end.
-    auto cause = apply_->run(stop);
+    auto cause = apply_through_outages(identity, stop);
     {
         const std::lock_guard lock(mutex_);
         if (load_error_) return std::unexpected(*load_error_);
     }
     if (!cause) return std::unexpected(std::move(cause).error());
     return finish(*cause);
+}
+
+// While the target is away the source's log is captured on and, past the slot guard, kept in the spool: were the
+// process to end, the source would have to retain all of it. As patient as the restarts of RecoverableError*, then the
+// error is the supervisor's.
+Result<StopCause> Task::apply_through_outages(const TaskIdentity& identity, std::stop_token stop) {
+    const auto patience = recovery_patience(settings_);
+    std::optional<std::chrono::steady_clock::time_point> lost_at;
+    std::optional<Position> applied_when_lost;
+    while (true) {
+        auto cause = apply_->run(stop);
+        if (cause || cause.error().retry == Retry::never || loading_ || log_->closed()) return cause;
+        if (stop.stop_requested()) return StopCause::asked;  // what is not applied comes again
+        const auto now = std::chrono::steady_clock::now();
+        if (!lost_at || apply_->applied() != applied_when_lost) {
+            lost_at = now;
+            applied_when_lost = apply_->applied();
+            context_.log->warning(Component::target_apply,
+                                  "the target is lost, its changes are kept: " + cause.error().text());
+            progress_.event("state change", "The target is lost; changes are kept until it is back");
+        }
+        auto wait = kReconnectFirst;
+        while (true) {
+            if (std::chrono::steady_clock::now() - *lost_at > patience) return cause;
+            context_.clock->sleep(wait, stop);
+            wait = std::min(wait * 2, kReconnectMax);
+            if (stop.stop_requested()) return StopCause::asked;
+            if (log_->closed() || loading_) return cause;
+            auto ledger = target_.take_over(identity, source_traits_);
+            if (!ledger && ledger.error().retry == Retry::never) return std::unexpected(ledger.error());
+            if (!ledger) continue;
+            GW_CHECK(apply_->reconnected(*ledger));
+            context_.log->info(Component::target_apply, "the target is back");
+            break;
+        }
+    }
 }
 
 // After a failover the places of the log beyond the switch hold other changes: those would be skipped, and
@@ -687,6 +744,7 @@ void Task::watch(std::stop_token stop) {
             r.spool_bytes = log_->spool_bytes();
             r.memory_bytes = log_->memory_bytes();
         });
+        if (guard && health->retained_bytes > guard_bytes / 2) source_.let_go();
         if (guard && health->retained_bytes > guard_bytes / 4 * 3 && !log_->guarded()) {
             if (auto on = log_->start_guard(); !on)
                 context_.log->error(Component::sorter, on.error().text());

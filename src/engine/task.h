@@ -70,6 +70,7 @@ private:
     void save_kept();
     void note_altered(const CatalogueChange& change);
     void reload_for(const CatalogueChange& change);
+    Result<StopCause> apply_through_outages(const TaskIdentity& identity, std::stop_token stop);
     Result<std::string> finish(StopCause cause);
     [[nodiscard]] bool captures() const { return spec_.type != MigrationType::full_load; }
     void show_tables();

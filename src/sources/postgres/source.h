@@ -49,6 +49,7 @@ public:
     Result<Position> resume_capture(const std::vector<TableSchema>& tables) override;
     Result<> stream(const Position& from, ChangeSink& sink, std::stop_token stop) override;
     Result<SourceHealth> health() override;
+    void let_go() override;
     Result<std::vector<CatalogueChange>> poll_catalogue(const Selection& selection,
                                                         const std::vector<TableSchema>& known) override;
     Result<Position> recovery_position(const Position& applied) override;
