@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build crash-build crash-suites test unit suites check format demo bench crash mutants fuzz clean help
+.PHONY: build crash-build crash-suites test unit suites check format demo bench crash faults mutants fuzz sanitize clean help
 
 JOBS ?= $(shell nproc)
 # Suites wait on servers more than they compute.
@@ -72,6 +72,10 @@ bench: build        ## godwit beside other tools, in one run
 
 crash: crash-suites    ## 500 kills, counted by the phase that they hit
 	GODWIT_CRASH_FULL=1 .venv/bin/pytest tests/crash -q -rs -n $(SUITE_JOBS)
+
+faults: crash-build         ## servers that go away, cut networks, full disks; 4 GB of log while the target is down
+	tools/install.sh test
+	GODWIT_FAULTS_FULL=1 .venv/bin/pytest tests/faults -q -rs -s --timeout 3000
 
 mutants: crash-build        ## switches each rule off and expects a test to notice
 	tools/install.sh test

@@ -353,7 +353,7 @@ Result<ChangeLog::File*> ChangeLog::log_file() {
         file.open = false;
     }
     // Open transactions do not count: to read no more would not bring their end.
-    if (spool_bytes_ - open_bytes_ > options_.spool_bytes_max)
+    if (spool_bytes_ - open_bytes_ > options_.spool_bytes_max && !starved())
         return fail(ErrorCode::resource_exhausted,
                     fmt::format("the spool holds {} MB, its limit is {} MB (attribute spoolMB of the source endpoint)",
                                 spool_bytes_ >> 20, options_.spool_bytes_max >> 20),
@@ -422,14 +422,18 @@ bool ChangeLog::guarded() const {
     return guard_;
 }
 
+// The main reader has read all there is and waits for the rest of a transaction, which it can release only as a whole:
+// a limit that held now would hold for ever.
+bool ChangeLog::starved() const { return !whole_ && passed_ >= first_ + chunks_.size(); }
+
 bool ChangeLog::full() {
     const std::lock_guard lock(mutex_);
     if (spool_failed_) {
-        if (std::chrono::steady_clock::now() - spool_failed_at_ < std::chrono::seconds(1)) return true;
+        if (!starved() && std::chrono::steady_clock::now() - spool_failed_at_ < std::chrono::seconds(1)) return true;
         auto again = guard_ ? sync_guard() : spill_log();
         spool_failed_ = !again;
         spool_failed_at_ = std::chrono::steady_clock::now();
-        if (spool_failed_) return true;
+        if (spool_failed_ && !starved()) return true;
     }
     if (memory_bytes_ <= options_.memory_bytes_max) return false;
     // what the main reader has passed can still go to disk

@@ -120,6 +120,7 @@ private:
     Result<std::unique_ptr<File>> create_file(const Position& from, bool guarded);
     Result<> sync_guard();
     [[nodiscard]] bool wants_sync() const;
+    [[nodiscard]] bool starved() const;
     void drop_released();
 
     const ChangeLogOptions options_;

@@ -507,6 +507,32 @@ TEST_F(ChangeLogTest, an_open_transaction_does_not_fill_the_spool) {
 }
 
 // Nothing is lost and nothing is promised: reading pauses, the source keeps its log.
+// A transaction larger than memory and spool together: its reader waits for its end, and nothing is released
+// before.
+TEST_F(ChangeLogTest, a_transaction_beyond_the_spools_limit_comes_to_its_end) {
+    for (const bool guard : {true, false}) {
+        options_.spool_bytes_max = 2048;
+        options_.file_bytes = 1024;
+        options_.folder = folder_ / (guard ? "guarded" : "plain");
+        ChangeLog log(options_);
+        if (guard) {
+            ASSERT_TRUE(log.start_guard());
+        }
+        begin(log, 10);
+        constexpr int kRows = 2000;
+        for (int i = 0; i < kRows; ++i) {
+            row(log, 0, 0, "10." + std::to_string(i));
+            for (int tries = 0; log.full(); ++tries) {
+                ASSERT_LT(tries, 3) << "nobody can go on, guard " << guard;
+                log.passed(log.end());
+            }
+        }
+        commit(log, 10);
+        ASSERT_TRUE(log.idle());
+        EXPECT_EQ(all(log), expected(10, 10, kRows));
+    }
+}
+
 TEST_F(ChangeLogTest, a_full_spool_stops_acknowledging) {
     options_.spool_bytes_max = 1500;
     options_.file_bytes = 512;

@@ -17,6 +17,7 @@ KILLERS = {
     "join.after_common": "test_join_after_common",
     "join.position": "test_join_position",
     "resume.coverage": "test_resume_coverage",
+    "reconnect.coverage": "test_reconnect_coverage",
     "resume.timeline": "../faults/test_failover.py::test_what_the_new_primary_never_had_is_fatal",
     "settle.durable": "test_settle_durable",
     "snapshot.table_lock": "test_snapshot_table_lock",

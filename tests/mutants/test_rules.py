@@ -172,6 +172,34 @@ def test_resume_coverage(pair):
         finish(task, ("a",))
 
 
+def test_reconnect_coverage(pair):
+    """The target comes back with less than it had: what lies between is nowhere any more, and the task says so."""
+    source, target, name = pair
+    journals(source, name, "a")
+    with TaskProcess(source, target, name, name) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        for n in range(20):
+            source.sql("insert into a values (%s)", (n,), name)
+        task.wait_caught_up()
+        with target.connect(name, autocommit=False) as c:
+            c.execute("lock table godwit.gw_task, godwit.gw_progress in access exclusive mode")
+            c.execute("update godwit.gw_progress set position = '00000000/00000010'")
+            c.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and pid <> pg_backend_pid()",
+                (name,),
+            )
+            c.commit()
+        source.sql("insert into a values (1000)", database=name)
+        code = task.wait_end(15)
+        assert code == 1, f"{task.report()['state']}: {difference(source, name, target, name, ('a',))}"
+        report = task.report()
+        assert (report["state"], report["stop_reason"]) == ("failed", "FATAL_ERROR"), report["last_error"]
+        assert "reload-target" in report["last_error"]
+        task.start("reload")
+        finish(task, ("a",))
+
+
 def test_snapshot_table_lock(pair):
     """VACUUM FULL between two slices moves the rows to where they were already looked for."""
     source, target, name = pair
