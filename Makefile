@@ -99,5 +99,20 @@ fuzz:               ## every decoder of outside bytes, FUZZ_SECONDS each; FUZZER
 	done
 	[ $$found = 1 ] || { echo "no fuzzer was built"; exit 1; }
 
+# A finding ends the process, so the suite that met it fails. Leaks: libpq and OpenSSL keep theirs until the end.
+SANITIZED = ASAN_OPTIONS=halt_on_error=1:detect_leaks=0:detect_stack_use_after_return=1 \
+  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+sanitize:           ## unit tests, the API and killed tasks under ASan+UBSan, unit tests and a task under TSan
+	tools/install.sh test
+	for preset in debug tsan; do
+	  cmake --preset $$preset >/dev/null
+	  cmake --build --preset $$preset --parallel $(JOBS) --target godwit unit_tests
+	done
+	$(SANITIZED) build/debug/tests/unit_tests --gtest_brief=1
+	$(SANITIZED) build/tsan/tests/unit_tests --gtest_brief=1
+	$(SANITIZED) GODWIT_PROGRAM=$(CURDIR)/build/debug/godwit .venv/bin/pytest tests/api -q -rs -n $(SUITE_JOBS) --dist loadfile
+	$(SANITIZED) GODWIT_CRASH_PROGRAM=$(CURDIR)/build/debug/godwit .venv/bin/pytest tests/crash/test_steps.py -q -rs -n $(SUITE_JOBS)
+	$(SANITIZED) GODWIT_CRASH_PROGRAM=$(CURDIR)/build/tsan/godwit .venv/bin/pytest tests/faults/test_faults.py -q -rs -k "goes_down or network_is_slow"
+
 clean:              ## removes what was built
 	rm -rf build

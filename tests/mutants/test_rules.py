@@ -103,7 +103,7 @@ def test_join_after_common(pair):
     source, target, name = pair
     journals(source, name, "a", "b")
     with TaskProcess(source, target, name, name) as task:
-        task.start("fresh", failpoint="slice.rows_sent=sleep:1500@3;load.table_finished=kill@3")
+        task.start("fresh", failpoint="slice.rows_sent=sleep:4000@3;load.table_finished=kill@3")
         task.wait_loaded()
         task.wait_caught_up()
         with Inserts(source, name, ("a", "b")):
