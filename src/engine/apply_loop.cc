@@ -430,7 +430,8 @@ Result<> ApplyLoop::record(const Record& r) {
             transaction_.begin = r;
             transaction_.begin.list = {};
             transaction_.begin.raw = {};
-            for (ByteReader in(r.list); !in.at_end();) transaction_.aborted.insert(in.le<std::uint32_t>());
+            if (GW_RULE("apply.aborted_parts"))
+                for (ByteReader in(r.list); !in.at_end();) transaction_.aborted.insert(in.le<std::uint32_t>());
             return {};
         case RecordKind::insert:
         case RecordKind::update:
@@ -755,11 +756,11 @@ Result<> ApplyLoop::reconnected(const Ledger& ledger) {
     const std::uint64_t before = applied_order_;
     if (ledger.applied) applied_ = ledger.applied;  // a commit may have gone through unheard
     applied_order_ = applied_ ? GW_TRY(p_.source.order(*applied_)) : 0;
+    // What lies between may be released here. A new start reads it again, or finds that the source has forgotten it.
     if (applied_order_ < before && GW_RULE("reconnect.coverage"))
-        return fail(ErrorCode::data_loss,
-                    fmt::format("the target has come back at {} and had applied more before; what lies between is "
-                                "released: start the task with reload-target",
-                                applied_->token));
+        return fail(ErrorCode::unavailable,
+                    fmt::format("the target has come back at {} and had applied more before", applied_->token),
+                    Retry::from_checkpoint);
     for (const auto& t : ledger.tables)
         p_.book.change(t.name, [&](TableEntry& e) {
             const auto settled = [](TablePhase p) { return p == TablePhase::loaded || p == TablePhase::joined; };

@@ -64,7 +64,7 @@ public:
     // Runs until stopped, a stop rule, or an error. Everything before the returned cause is durable on the target.
     [[nodiscard]] Result<StopCause> run(std::stop_token stop);
     // After an error of run(): the target was away and says what it holds. The next run() goes on from the start of the
-    // group that was lost. data_loss: it has forgotten what the log no longer holds.
+    // group that was lost. An error: it has forgotten what this log no longer holds.
     [[nodiscard]] Result<> reconnected(const Ledger& ledger);
     [[nodiscard]] const std::optional<Position>& applied() const { return applied_; }
 

@@ -22,6 +22,9 @@ KILLERS = {
     "settle.durable": "test_settle_durable",
     "snapshot.table_lock": "test_snapshot_table_lock",
     "snapshot.shape_check": "test_snapshot_shape_check",
+    "apply.aborted_parts": "test_apply_aborted_parts",
+    "publish.identity": "test_publish_identity",
+    "session.row_security": "test_session_row_security",
     "apply.key_once_per_statement": "test_apply_key_once_per_statement",
     "apply.row_count_check": "test_apply_row_count_check",
 }

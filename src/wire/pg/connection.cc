@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/failpoint.h"
+
 namespace godwit::pg {
 namespace {
 
@@ -322,7 +324,7 @@ std::vector<std::string> source_session_settings() {
             "bytea_output=hex",
             "lc_monetary=C",
             "xmloption=content",
-            "row_security=off",
+            GW_RULE("session.row_security") ? "row_security=off" : "row_security=on",
             "idle_in_transaction_session_timeout=0",
             "statement_timeout=0",
             "lock_timeout=0",
