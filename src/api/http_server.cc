@@ -243,6 +243,10 @@ private:
             }
             response.set_content(service_.metrics(), "text/plain; version=0.0.4");
         });
+        server_.Get("/godwit/v1/regions", [this](const Request& request, Response& response) {
+            answer_rest(request, response, {},
+                        [&](const Caller& caller) { return service_.v1_regions(caller); });
+        });
         server_.Get("/godwit/v1/tasks", [this](const Request& request, Response& response) {
             answer_rest(request, response, {},
                         [&](const Caller& caller) { return service_.v1_tasks(caller); });

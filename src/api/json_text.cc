@@ -89,6 +89,8 @@ std::string tasks_page(const std::vector<TaskPage>& tasks) {
     return dump({{"tasks", list}});
 }
 
+std::string regions_page(const std::vector<std::string>& regions) { return dump({{"regions", regions}}); }
+
 std::string lines_page(const std::vector<std::string>& lines) { return dump({{"lines", lines}}); }
 
 bool is_object(const std::string& body) { return Json::parse(body, nullptr, false).is_object(); }

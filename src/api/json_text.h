@@ -33,6 +33,7 @@ struct TaskPage {
 };
 [[nodiscard]] std::string task_page(const TaskPage& task);
 [[nodiscard]] std::string tasks_page(const std::vector<TaskPage>& tasks);
+[[nodiscard]] std::string regions_page(const std::vector<std::string>& regions);
 [[nodiscard]] std::string lines_page(const std::vector<std::string>& lines);
 // Is this text one JSON object?
 [[nodiscard]] bool is_object(const std::string& body);

@@ -84,6 +84,7 @@ public:
     void on_task_change(const std::string& task_id, const TaskReport& report);
 
     // /godwit/v1 (v1.cc); `task` is the last part of an ARN or an identifier
+    [[nodiscard]] Answer<std::string> v1_regions(const Caller& caller);
     [[nodiscard]] Answer<std::string> v1_tasks(const Caller& caller);
     [[nodiscard]] Answer<std::string> v1_task(const Caller& caller, const std::string& task);
     [[nodiscard]] Answer<std::string> v1_ask(const Caller& caller, const std::string& task,

@@ -113,6 +113,19 @@ TaskPage page_of(const TaskRecord& record, std::string status, std::optional<Tas
 
 }  // namespace
 
+Answer<std::string> Service::v1_regions(const Caller& caller) {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> regions{caller.region};
+    for (const char* kind : {InstanceRecord::kKind, EndpointRecord::kKind, TaskRecord::kKind})
+        for (const auto& stored : GW_ANSWER(options_.store.list(kind, ""))) {
+            const auto slash = stored.region.find('/');
+            if (stored.region.substr(0, slash) != caller.account) continue;
+            auto region = stored.region.substr(slash + 1);
+            if (std::ranges::find(regions, region) == regions.end()) regions.push_back(std::move(region));
+        }
+    return regions_page(regions);
+}
+
 Answer<std::string> Service::v1_tasks(const Caller& caller) {
     const std::lock_guard lock(mutex_);
     std::vector<TaskPage> pages;

@@ -1,7 +1,10 @@
 #include "cli/cli.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
@@ -15,6 +18,20 @@
 
 namespace godwit::cli {
 namespace {
+
+constexpr double kTimeoutMax = 86'400;  // seconds
+
+// CLI::Range lets "nan" through.
+CLI::Validator seconds_between(double min, double max) {
+    return {[min, max](const std::string& text) {
+                char* end = nullptr;
+                const double value = std::strtod(text.c_str(), &end);
+                const bool good = end != text.c_str() && *end == '\0' && value >= min && value <= max;
+                return good ? std::string()
+                            : fmt::format("{} is not between {} and {} seconds", text, min, max);
+            },
+            fmt::format("FLOAT in [{} - {}]", min, max)};
+}
 
 void collect_words(const CLI::App& app, const std::vector<std::string>& path,
                    std::vector<CommandWords>& into) {
@@ -45,7 +62,8 @@ int run(int argc, char** argv) {
     app.fallthrough();  // --server and --json may stand anywhere
     app.add_option("--server", address.url, "URL of the server (GODWIT_SERVER, AWS_ENDPOINT_URL)")
         ->capture_default_str();
-    app.add_option("--region", address.region, "region of the resources (AWS_REGION)");
+    const CLI::Option* region =
+        app.add_option("--region", address.region, "this region only, and for what is created (AWS_REGION)");
     app.add_flag("--json", json, "print JSON");
     app.footer(
         "The server:  godwit serve [--data DIR] [--listen HOST:PORT]\n"
@@ -88,11 +106,12 @@ int run(int argc, char** argv) {
     CLI::App* watching = named(command(task, "watch", "follow a task as it works",
                                        [&](Session& s) { return task_watch(s, name, watch); }));
     watching->add_option("--interval", watch.interval_s, "seconds between two looks")
-        ->check(CLI::Range(0.05, 3600.0))
+        ->check(seconds_between(0.05, 3600.0))
         ->capture_default_str();
     watching->add_option("--until", watch.until, "end when the task is there")
         ->check(CLI::IsMember({"running", "loaded", "caught-up", "stopped"}));
-    watching->add_option("--timeout", watch.timeout_s, "give up after so many seconds");
+    watching->add_option("--timeout", watch.timeout_s, "give up after so many seconds")
+        ->check(seconds_between(0.0, kTimeoutMax));
     with_file(command(task, "create", "create a task; endpoints and instance may be names",
                       [&](Session& s) { return task_create(s, file); }));
     CLI::App* starting = named(command(task, "start", "start, or go on where it stopped",
@@ -120,10 +139,12 @@ int run(int argc, char** argv) {
     named(command(task, "compare", "compare every row of both sides",
                   [&](Session& s) { return task_compare(s, name, timeout_s); }))
         ->add_option("--timeout", timeout_s, "seconds")
+        ->check(seconds_between(1.0, kTimeoutMax))
         ->capture_default_str();
     named(command(task, "cutover", "bring the target level with the source for good, sequences included",
                   [&](Session& s) { return task_cutover(s, name, timeout_s); }))
         ->add_option("--timeout", timeout_s, "seconds")
+        ->check(seconds_between(1.0, kTimeoutMax))
         ->capture_default_str();
 
     CLI::App* endpoint = group("endpoint", "source and target databases");
@@ -170,7 +191,7 @@ int run(int argc, char** argv) {
         return kOk;
     }
     Client client(std::move(address));
-    Session session{client, json, this_screen()};
+    Session session{region->count() == 0, client, json, this_screen()};
     return action(session);
 }
 

@@ -79,16 +79,18 @@ Client::Client(ServerAddress address) : address_(std::move(address)), handle_(st
 Client::~Client() = default;
 Client::Client(Client&&) noexcept = default;
 
-Result<std::string> Client::dms(const std::string& operation, const std::string& body) {
-    return send("POST", "/", "AmazonDMSv20160101." + operation, body, 0);
+Result<std::string> Client::dms(const std::string& operation, const std::string& body,
+                                const std::string& region) {
+    return send({"POST", "/", "AmazonDMSv20160101." + operation, body, region});
 }
-Result<std::string> Client::get(const std::string& path) { return send("GET", path, "", "", 0); }
+Result<std::string> Client::get(const std::string& path) { return send({"GET", path, "", "", ""}); }
 Result<std::string> Client::post(const std::string& path, const std::string& body, long timeout_s) {
-    return send("POST", path, "", body, timeout_s);
+    return send({"POST", path, "", body, "", timeout_s});
 }
 
-Result<std::string> Client::send(const std::string& method, const std::string& path,
-                                 const std::string& target, const std::string& body, long timeout_s) {
+Result<std::string> Client::send(const Outgoing& out) {
+    const auto& [method, path, target, body, wanted_region, timeout_s] = out;
+    const std::string& region = wanted_region.empty() ? address_.region : wanted_region;
     CURL* curl = handle_->curl;
     curl_easy_reset(curl);  // keeps the connection
     std::string url = address_.url;
@@ -104,15 +106,14 @@ Result<std::string> Client::send(const std::string& method, const std::string& p
                                 target.empty() ? "application/json" : "application/x-amz-json-1.1");
     if (!target.empty()) request.headers.emplace("x-amz-target", target);
     std::string authorization_line;
-    if (address_.credentials || !address_.region.empty()) {
+    if (address_.credentials || !region.empty()) {
         // A region without keys still has to be said; a server without configured keys accepts any signature.
         const Credentials keys = address_.credentials.value_or(Credentials{"godwit", "godwit", ""});
         request.headers.emplace("x-amz-date", utc_now());
         if (!keys.session_token.empty()) request.headers.emplace("x-amz-security-token", keys.session_token);
         authorization_line =
             "authorization: " + sigv4::authorization(request, keys.access_key, keys.secret_key,
-                                                     address_.region.empty() ? "us-east-1" : address_.region,
-                                                     "dms");
+                                                     region.empty() ? "us-east-1" : region, "dms");
     }
     curl_slist* headers = nullptr;
     for (const auto& [name, value] : request.headers)
@@ -139,6 +140,11 @@ Result<std::string> Client::send(const std::string& method, const std::string& p
     }
     const CURLcode code = curl_easy_perform(curl);
     curl_slist_free_all(headers);
+    if (double connect_s = 0; code == CURLE_OPERATION_TIMEDOUT &&
+                              curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME, &connect_s) == CURLE_OK &&
+                              connect_s > 0)
+        return fail(ErrorCode::aborted,
+                    fmt::format("{} took the request and gave no answer in time", address_.url));
     if (code != CURLE_OK)
         return fail(ErrorCode::unavailable, fmt::format("no answer from {}: {}", address_.url,
                                                         *reason != '\0' ? reason : curl_easy_strerror(code)));

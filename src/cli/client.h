@@ -23,7 +23,8 @@ struct ServerAddress {
 // AWS_DEFAULT_REGION.
 [[nodiscard]] ServerAddress address_from_environment();
 
-// Use by one thread. Errors: unavailable when nobody answers; else what the server said, its name first.
+// Use by one thread. Errors: unavailable when nobody answers, aborted when the time for an answer is over;
+// else what the server said, its name first.
 class Client {
 public:
     explicit Client(ServerAddress address);
@@ -31,8 +32,9 @@ public:
     Client(Client&&) noexcept;
     Client& operator=(Client&&) = delete;
 
-    // One DMS operation; `body` and the answer are JSON objects as text.
-    [[nodiscard]] Result<std::string> dms(const std::string& operation, const std::string& body);
+    // One DMS operation; `body` and the answer are JSON objects as text. `region` empty: that of the address.
+    [[nodiscard]] Result<std::string> dms(const std::string& operation, const std::string& body,
+                                          const std::string& region = {});
     // path with query: "/godwit/v1/tasks/ab?lines=5"
     [[nodiscard]] Result<std::string> get(const std::string& path);
     [[nodiscard]] Result<std::string> post(const std::string& path, const std::string& body,
@@ -41,9 +43,11 @@ public:
 
 private:
     struct Handle;
-    [[nodiscard]] Result<std::string> send(const std::string& method, const std::string& path,
-                                           const std::string& target, const std::string& body,
-                                           long timeout_s);
+    struct Outgoing {
+        std::string method, path, target, body, region;
+        long timeout_s = 0;  // 0: the usual
+    };
+    [[nodiscard]] Result<std::string> send(const Outgoing& out);
 
     const ServerAddress address_;
     std::unique_ptr<Handle> handle_;

@@ -50,6 +50,13 @@ std::string next_step(const Error& error) {
                "GODWIT_SERVER.";
     if (error.code == ErrorCode::permission_denied)
         return "Set GODWIT_ACCESS_KEY and GODWIT_SECRET_KEY to a key pair that the server knows.";
+    if (error.code == ErrorCode::aborted)
+        return "It may still be at work. A comparison and a cut-over may take longer with --timeout SECONDS.";
+    if (error.message.find("is not running") != std::string::npos ||
+        error.message.find("is not currently running") != std::string::npos)
+        return "`godwit task list` shows what runs; `godwit task start NAME` starts it.";
+    if (error.message.find("stop it before trying to delete it") != std::string::npos)
+        return "Stop it first: `godwit task stop NAME --wait`.";
     if (error.message.find("Test connection for replication instance") != std::string::npos)
         return "Run `godwit endpoint test NAME` for both endpoints of the task.";
     if (error.message.find("valid only for tasks running for the first time") != std::string::npos)
@@ -76,15 +83,36 @@ Result<Json> parsed(const std::string& text) {
                     "the server's answer is not JSON: is there a godwit server at this address?");
     return out;
 }
-Result<Json> call(Session& s, const std::string& operation, const Json& request) {
-    return parsed(GW_TRY(s.client.dms(operation, request.dump())));
+// arn:aws:dms:REGION:...; empty: it is none
+std::string region_of(const std::string& arn) {
+    constexpr std::string_view kStart = "arn:aws:dms:";
+    if (!arn.starts_with(kStart)) return "";
+    return arn.substr(kStart.size(), arn.find(':', kStart.size()) - kStart.size());
+}
+// A request about something goes to the region of that thing.
+Result<Json> call(Session& s, const std::string& operation, const Json& request, std::string region = {}) {
+    for (const auto& [member, value] : request.items())
+        if (region.empty() && value.is_string()) region = region_of(value.get<std::string>());
+    return parsed(GW_TRY(s.client.dms(operation, request.dump(), region)));
+}
+// Where to look: resources are per region, and who asks for all wants all. --region chooses one.
+std::vector<std::string> regions(Session& s) {
+    std::vector<std::string> out;
+    if (s.all_regions)
+        if (const auto answer = s.client.get("/godwit/v1/regions"))
+            if (const Json document = Json::parse(*answer, nullptr, false); document.is_object())
+                for (const Json& region : document.value("regions", Json::array()))
+                    if (region.is_string()) out.push_back(region.get<std::string>());
+    if (out.empty()) out.emplace_back();  // that of the address
+    return out;
 }
 
 // All pages of one Describe operation.
-Result<Json> describe(Session& s, const std::string& operation, const char* member, Json request) {
+Result<Json> describe(Session& s, const std::string& operation, const char* member, Json request,
+                      const std::string& region) {
     Json all = Json::array();
     while (true) {
-        const Json page = GW_TRY(call(s, operation, request));
+        const Json page = GW_TRY(call(s, operation, request, region));
         for (const Json& item : array_of(page, member)) all.push_back(item);
         const std::string marker = text_of(page, "Marker");
         if (marker.empty()) return all;
@@ -119,15 +147,22 @@ constexpr Kind kInstance{"instance",
 Result<Json> list(Session& s, const Kind& kind) {
     Json request = Json::object();
     if (&kind == &kTask) request["WithoutSettings"] = true;
-    return describe(s, kind.describe, kind.member, request);
+    Json all = Json::array();
+    for (const auto& region : regions(s))
+        for (Json& item : GW_TRY(describe(s, kind.describe, kind.member, request, region)))
+            all.push_back(std::move(item));
+    return all;
 }
 
 Result<Json> find(Session& s, const Kind& kind, const std::string& name) {
     const std::string filter = std::string(kind.filter) + (name.starts_with("arn:") ? "-arn" : "-id");
     const Json request{{"Filters", Json::array({{{"Name", filter}, {"Values", Json::array({name})}}})}};
-    auto found = describe(s, kind.describe, kind.member, request);
-    if (found && !found->empty()) return found->front();
-    if (!found && found.error().code != ErrorCode::not_found) return std::unexpected(found.error());
+    const auto own = region_of(name);
+    for (const auto& region : own.empty() ? regions(s) : std::vector{own}) {
+        auto found = describe(s, kind.describe, kind.member, request, region);
+        if (found && !found->empty()) return found->front();
+        if (!found && found.error().code != ErrorCode::not_found) return std::unexpected(found.error());
+    }
     return fail(ErrorCode::not_found, fmt::format("there is no {} '{}'; `godwit {} list` shows what there is",
                                                   kind.word, name, kind.word));
 }
@@ -305,7 +340,15 @@ int task_watch(Session& s, const std::string& name, const WatchOptions& options)
                 loaded = loaded && (state == "Table completed" || state == "Table error");
             }
             const bool caught_up = loaded && text_of(*report, "phase") == "change processing";
-            if (status == "failed") return kFailed;
+            if (status == "failed") {
+                const std::string error = text_of(*report, "last_error");
+                std::fprintf(stderr,
+                             "godwit: %s failed%s%s\n        See `godwit task logs %s`; go on with `godwit "
+                             "task start %s`.\n",
+                             name.c_str(), error.empty() ? "" : ": ", error.c_str(), name.c_str(),
+                             name.c_str());
+                return kFailed;
+            }
             if ((options.until == "running" && status == "running") ||
                 (options.until == "loaded" && loaded) || (options.until == "caught-up" && caught_up))
                 return kOk;
@@ -478,7 +521,8 @@ int task_logs(Session& s, const std::string& name, int lines, bool follow) {
         if (s.json && !follow) {
             print_json(Json{{"lines", now}});
         } else {
-            for (std::size_t i = from; i < now.size(); ++i) print(now[i] + "\n");
+            for (std::size_t i = from; i < now.size(); ++i)
+                print((s.json ? Json{{"line", now[i]}}.dump() : now[i]) + "\n");
         }
         if (!now.empty()) shown = {now.back()};
         first = false;
@@ -557,12 +601,16 @@ int endpoint_list(Session& s) {
         print_json(*endpoints);
         return kOk;
     }
-    const auto connections = describe(s, "DescribeConnections", "Connections", Json::object());
-    if (!connections) return failed(connections.error());
+    Json connections = Json::array();
+    for (const auto& region : regions(s)) {
+        auto some = describe(s, "DescribeConnections", "Connections", Json::object(), region);
+        if (!some) return failed(some.error());
+        for (Json& connection : *some) connections.push_back(std::move(connection));
+    }
     Columns columns({"ENDPOINT", "TYPE", "ENGINE", "SERVER", "DATABASE", "CONNECTION"});
     for (const Json& e : *endpoints) {
         std::string connection = "untested";
-        for (const Json& c : *connections)
+        for (const Json& c : connections)
             if (text_of(c, "EndpointArn") == text_of(e, "EndpointArn")) connection = text_of(c, "Status");
         std::string type = text_of(e, "EndpointType");
         for (char& c : type) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -620,7 +668,8 @@ int endpoint_test(Session& s, const std::string& name, const std::string& instan
         if (!found) return failed(found.error());
         instance_arn = text_of(*found, "ReplicationInstanceArn");
     } else {
-        const auto all = list(s, kInstance);
+        auto all = describe(s, kInstance.describe, kInstance.member, Json::object(),
+                            region_of(text_of(*endpoint, "EndpointArn")));
         if (!all) return failed(all.error());
         if (all->empty())
             return failed(Error{
@@ -639,7 +688,7 @@ int endpoint_test(Session& s, const std::string& name, const std::string& instan
                                                 {"Values", Json::array({instance_arn})}}})}};
     const auto reached = wait_for(120, [&]() -> Result<bool> {
         if (text_of(connection, "Status") != "testing") return true;
-        const Json all = GW_TRY(describe(s, "DescribeConnections", "Connections", filter));
+        const Json all = GW_TRY(describe(s, "DescribeConnections", "Connections", filter, region_of(arn)));
         if (!all.empty()) connection = all.front();
         return text_of(connection, "Status") != "testing";
     });

@@ -12,6 +12,7 @@
 namespace godwit::cli {
 
 struct Session {
+    bool all_regions = true;  // false: the one of the client's address only
     Client& client;
     bool json = false;  // raw JSON on standard output, for programs
     Screen screen;

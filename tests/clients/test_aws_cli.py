@@ -296,6 +296,13 @@ def test_our_own_client_on_the_real_server(godwit, arns, source, target, tmp_pat
 
     assert "successful" in good("endpoint", "list")
     assert "main-1" in good("instance", "list")
+    west = godwit.client(region_name="eu-west-2")
+    west.create_replication_instance(
+        ReplicationInstanceIdentifier="in-the-west", ReplicationInstanceClass="dms.t3.micro"
+    )
+    assert "main-1" in (everywhere := good("instance", "list")) and "in-the-west" in everywhere
+    assert "main-1" not in good("--region", "eu-west-2", "instance", "list")
+    assert "deleting" in good("instance", "delete", "in-the-west")
     assert "ready" in good("task", "create", "-f", str(file))
     assert "running" in good("task", "start", "own", "--wait")
     assert "own" in good("task", "watch", "own", "--until", "caught-up", "--interval", "0.1", "--timeout", "60")

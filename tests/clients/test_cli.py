@@ -1,8 +1,11 @@
 """The command line client against a server that we play ourselves: what it sends, what it shows, how it exits."""
 
 import json
+import os
+import pty
 import subprocess
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -127,6 +130,110 @@ def test_something_else_at_the_address(cli, fake):
     assert "not JSON" in done.stderr
 
 
+def regions_asked(fake, operation):
+    signed = [r[3].get("authorization", "") for r in fake.requests if r[0] == operation]
+    return [header.split("Credential=")[1].split("/")[2] for header in signed if header]
+
+
+def test_lists_and_names_know_all_regions(cli, fake):
+    """A task made in another region than the shell's is found; what is done to it goes to its region."""
+    west = {**TASK, "ReplicationTaskArn": TASK["ReplicationTaskArn"].replace("us-east-1", "eu-west-1")}
+    fake.answers["GET /godwit/v1/regions"] = {"regions": ["us-east-1", "eu-west-1"]}
+    answers = iter([{"ReplicationTasks": []}, {"ReplicationTasks": [west]}] * 2)
+    fake.answers["DescribeReplicationTasks"] = lambda _: next(answers)
+    done = cli("task", "list", AWS_REGION="us-east-1")  # a region is signed even without keys
+    assert done.returncode == 0 and "move" in done.stdout
+    assert regions_asked(fake, "DescribeReplicationTasks") == ["us-east-1", "eu-west-1"]
+    fake.answers["StopReplicationTask"] = {"ReplicationTask": {**west, "Status": "stopping"}}
+    assert cli("task", "stop", "move").returncode == 0
+    assert regions_asked(fake, "StopReplicationTask") == ["eu-west-1"]
+    fake.requests.clear()
+    fake.answers["DescribeReplicationTasks"] = {"ReplicationTasks": []}
+    assert cli("--region", "us-west-2", "task", "list").returncode == 0
+    assert regions_asked(fake, "DescribeReplicationTasks") == ["us-west-2"]
+
+
+def test_a_failed_task_says_why_and_what_next(cli, fake):
+    fake.answers["GET /godwit/v1/tasks/ABC"] = report(status="failed", last_error="no space left")
+    done = cli("task", "watch", "move")
+    assert done.returncode == 1
+    assert "no space left" in done.stderr and "godwit task logs move" in done.stderr
+    fake.answers["DeleteReplicationTask"] = (
+        400,
+        {"__type": "InvalidResourceStateFault", "message": "Replication Task move is running or changing (status "
+         "running): stop it before trying to delete it"},
+    )  # fmt: skip
+    assert "godwit task stop" in cli("task", "delete", "move").stderr
+
+
+def test_an_answer_that_takes_too_long_is_not_a_missing_server(cli, fake):
+    fake.answers["POST /godwit/v1/tasks/ABC/compare"] = lambda _: time.sleep(3) or {}
+    done = cli("task", "compare", "move", "--timeout", "1")
+    assert done.returncode == 1
+    assert "--timeout" in done.stderr and "godwit serve" not in done.stderr
+
+
+@pytest.mark.parametrize("words", ["task compare x", "task cutover x", "task watch x"])
+@pytest.mark.parametrize("seconds", ["-1", "1e300", "nan", "many"])
+def test_time_limits_are_numbers_of_seconds(cli, words, seconds):
+    assert cli(*words.split(), "--timeout", seconds).returncode == 2
+
+
+def test_no_colours_in_a_pipe_and_colours_on_a_terminal(fake, godwit_program):
+    """The same list into a pipe and onto a terminal of our own."""
+    environment = {"PATH": "/usr/bin:/bin", "GODWIT_SERVER": fake.url, "TERM": "xterm"}
+    command = [str(godwit_program), "task", "list"]
+    piped = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=30).stdout
+    assert b"\x1b" not in piped
+    for more, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(command, env={**environment, **more}, stdout=theirs)
+        os.close(theirs)
+        shown = b""
+        try:
+            while part := os.read(ours, 4096):
+                shown += part
+        except OSError:  # how the end of a terminal shows
+            pass
+        assert process.wait(30) == 0
+        os.close(ours)
+        assert (b"\x1b" in shown) is coloured, (more, shown)
+
+
+JSON_COMMANDS = [
+    "task list", "task show move", "task watch move --until running", "task start move", "task stop move",
+    "task delete move", "task reload move s.a", "task logs move", "task compare move", "task cutover move",
+    "endpoint list", "endpoint show shop", "endpoint delete shop", "endpoint test shop", "instance list",
+    "instance show one", "instance create one", "instance delete one",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", JSON_COMMANDS)
+def test_json_everywhere(cli, fake, words):
+    instance = {"ReplicationInstanceIdentifier": "one", "ReplicationInstanceArn": "arn:aws:dms:us-east-1:0:rep:I"}
+    instance["ReplicationInstanceStatus"] = "available"
+    endpoint = {"EndpointIdentifier": "shop", "EndpointArn": TASK["SourceEndpointArn"]}
+    good = {"ok": True, "equal": True, "tables": [{"schema": "s", "table": "a", "equal": True}]}
+    fake.answers |= {
+        "DescribeReplicationInstances": {"ReplicationInstances": [instance]},
+        "DescribeConnections": {"Connections": []},
+        "TestConnection": {"Connection": {"Status": "successful"}},
+        "DeleteEndpoint": {"Endpoint": endpoint},
+        "CreateReplicationInstance": {"ReplicationInstance": instance},
+        "DeleteReplicationInstance": {"ReplicationInstance": instance},
+        "ReloadTables": {"ReplicationTaskArn": TASK["ReplicationTaskArn"]},
+        "GET /godwit/v1/tasks/ABC": report(),
+        "GET /godwit/v1/tasks/ABC/logs": {"lines": ["one"]},
+        "POST /godwit/v1/tasks/ABC/compare": good,
+        "POST /godwit/v1/tasks/ABC/cutover": {"ok": True, "position": "0/1", "sequences": [], "warnings": []},
+    }
+    for operation in ("StartReplicationTask", "StopReplicationTask", "DeleteReplicationTask"):
+        fake.answers[operation] = {"ReplicationTask": TASK}
+    done = cli(*words.split(), "--json")
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout)
+
+
 def test_task_list(cli, fake):
     done = cli("task", "list")
     assert done.returncode == 0, done.stderr
@@ -184,7 +291,7 @@ def test_signature_is_the_one_that_botocore_makes(cli, fake, names):
     keys = {names[0]: "AKIDEXAMPLE", names[1]: "secret/with+signs", "AWS_REGION": "eu-central-1"}
     token = {"AWS_SESSION_TOKEN": "a token=="} if names[0].startswith("AWS") else {}
     assert cli("task", "logs", "move", "--lines", "7", **keys, **token).returncode == 0
-    assert len(fake.requests) == 2
+    assert {r[0] for r in fake.requests} >= {"DescribeReplicationTasks", "GET /godwit/v1/tasks/ABC/logs"}
     for _, method, path, headers, body in fake.requests:
         sent = {k.lower(): v for k, v in headers.items()}
         signed = sent["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
