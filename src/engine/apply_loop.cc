@@ -12,7 +12,8 @@ namespace godwit::engine {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr std::uint64_t kGroupChanges = 10000;     // source transactions join up to here while there is a backlog
+constexpr std::uint64_t kGroupChanges =
+    10000;  // source transactions join up to here while there is a backlog
 constexpr std::size_t kGroupBufferedBytes = 16U << 20;
 constexpr auto kSaveIdleEvery = 1s;
 constexpr auto kAskSourceEvery = 1s;
@@ -79,13 +80,14 @@ void ApplyLoop::take_results() {
             });
         }
         if (c.action != ConflictAction::ignore)
-            p_.task_log.warning(Component::target_apply,
-                                fmt::format("table {}: {}; see awsdms_apply_exceptions", c.table.text(), c.error));
+            p_.task_log.warning(
+                Component::target_apply,
+                fmt::format("table {}: {}; see awsdms_apply_exceptions", c.table.text(), c.error));
     }
 }
 
-// The group is committed: its shapes are the target's. Never before the target cannot lose them any more: a shape that
-// is kept and not there would hide the ALTER for ever.
+// The group is committed: its shapes are the target's. Never before the target cannot lose them any more: a
+// shape that is kept and not there would hide the ALTER for ever.
 Result<> ApplyLoop::keep_shapes() {
     if (std::exchange(reshaped_, {}).empty()) return {};
     if (!applier_->durable())
@@ -146,8 +148,8 @@ Result<> ApplyLoop::recover_group(const Error& why) {
     return {};
 }
 
-// Lets the source and the spool forget what the target cannot lose any more. Where commits do not wait for its disk,
-// only every `after`.
+// Lets the source and the spool forget what the target cannot lose any more. Where commits do not wait for
+// its disk, only every `after`.
 Result<> ApplyLoop::settle(std::chrono::milliseconds after) {
     if (!applier_->durable() && GW_RULE("settle.durable")) {
         if (p_.clock.steady() - settled_at_ < after) {
@@ -171,7 +173,8 @@ void ApplyLoop::set_acknowledged() {
 
 // ---------------------------------------------------------------------------------------------- records
 
-// The table that a relation of the log means. Its number says it: names may have been given to other tables meanwhile.
+// The table that a relation of the log means. Its number says it: names may have been given to other tables
+// meanwhile.
 std::optional<TableEntry> ApplyLoop::entry_of(const Relation& relation) const {
     if (relation.source_id != 0)
         if (auto entry = p_.book.find_id(relation.source_id)) return entry;
@@ -204,8 +207,9 @@ Result<> ApplyLoop::define(View& v) {
     if (v.defined) return {};
     auto entry = entry_of(*v.relation);
     if (!entry) return fail(ErrorCode::internal, "change of a table that is not in the book");
-    // The log knows the table under another name: the target follows in this very transaction. Not while another table
-    // has that name here: rows go to their table, and the names follow when the catalogue shows them all.
+    // The log knows the table under another name: the target follows in this very transaction. Not while
+    // another table has that name here: rows go to their table, and the names follow when the catalogue shows
+    // them all.
     if (entry->schema.name != v.relation->name && !p_.book.find(v.relation->name)) {
         GW_CHECK(rename(entry->schema.name, v.relation->name));
         entry = p_.book.find(v.relation->name);
@@ -261,7 +265,8 @@ Result<> ApplyLoop::follow(TableEntry& entry, const ReshapePlan& plan, const Tab
             t.state = "Table error";
             t.detail = plan.reason;
         });
-        p_.task_log.error(Component::tables_manager, fmt::format("table {} is suspended: {}", name.text(), plan.reason));
+        p_.task_log.error(Component::tables_manager,
+                          fmt::format("table {} is suspended: {}", name.text(), plan.reason));
         p_.book.change(name, [&](TableEntry& e) {
             e.state.phase = TablePhase::suspended;
             e.state.reason = plan.reason;
@@ -278,13 +283,14 @@ Result<> ApplyLoop::follow(TableEntry& entry, const ReshapePlan& plan, const Tab
     return {};
 }
 
-// A statement that the target refuses costs the table, not the task: it is suspended and the group comes again
-// without it. Always an error, which leads to recover_group().
+// A statement that the target refuses costs the table, not the task: it is suspended and the group comes
+// again without it. Always an error, which leads to recover_group().
 Result<> ApplyLoop::suspend_for_shape(const TableName& name, const Error& why) {
     // rows before it in the group failed, not the statement
     if (why.retry != Retry::never || why.code == ErrorCode::conflict) return std::unexpected(why);
     const std::string reason = "a change of its shape cannot be replayed: " + why.text();
-    p_.task_log.error(Component::tables_manager, fmt::format("table {} is suspended: {}", name.text(), reason));
+    p_.task_log.error(Component::tables_manager,
+                      fmt::format("table {} is suspended: {}", name.text(), reason));
     GW_CHECK(p_.target.set_phase(name, TablePhase::suspended, reason));
     p_.book.change(name, [&](TableEntry& e) {
         e.state.phase = TablePhase::suspended;
@@ -331,13 +337,16 @@ Result<> ApplyLoop::rename(const TableName& from, const TableName& to) {
 Result<> ApplyLoop::rename_all(std::vector<std::pair<TableName, TableName>> names) {
     std::erase_if(names, [&](const auto& n) { return n.first == n.second || !p_.book.find(n.first); });
     if (names.empty()) return {};
-    if (names.size() == 1) return p_.book.find(names[0].second) ? Result<>{} : rename(names[0].first, names[0].second);
+    if (names.size() == 1)
+        return p_.book.find(names[0].second) ? Result<>{} : rename(names[0].first, names[0].second);
     GW_CHECK(open_group());
     const auto all = [&]() -> Result<> {
         for (auto& [from, to] : names) {
-            const bool wanted = std::ranges::any_of(names, [&](const auto& other) { return other.second == from; });
+            const bool wanted =
+                std::ranges::any_of(names, [&](const auto& other) { return other.second == from; });
             if (!wanted) continue;
-            const TableName aside{from.schema, fmt::format("gw_rename_{}", p_.book.find(from)->schema.source_id)};
+            const TableName aside{from.schema,
+                                  fmt::format("gw_rename_{}", p_.book.find(from)->schema.source_id)};
             GW_CHECK(rename(from, aside));
             from = aside;
         }
@@ -351,7 +360,8 @@ Result<> ApplyLoop::rename_all(std::vector<std::pair<TableName, TableName>> name
 // The catalogue shows a shape that no row has shown yet.
 Result<> ApplyLoop::alter(const CatalogueChange& c) {
     auto entry = p_.book.find(c.table);
-    if (!entry || !c.schema || entry->state.phase != TablePhase::joined || entry->schema.source_id != c.source_id)
+    if (!entry || !c.schema || entry->state.phase != TablePhase::joined ||
+        entry->schema.source_id != c.source_id)
         return {};
     auto now = p_.source.describe(c.table);
     if (!now && now.error().code == ErrorCode::not_found) return {};
@@ -376,7 +386,8 @@ Result<> ApplyLoop::drop(const CatalogueChange& change) {
         c.table = name;
         p_.task_log.info(Component::target_apply, fmt::format("table {}: DROP TABLE", name.text()));
         GW_CHECK(open_group());
-        if (auto done = applier_->change_schema(c); !done) return recover_group(suspend_for_shape(name, done.error()).error());
+        if (auto done = applier_->change_schema(c); !done)
+            return recover_group(suspend_for_shape(name, done.error()).error());
         p_.progress.table(name, [](TableReport& t) { ++t.ddls, ++t.applied_ddls; });
         GW_CHECK(commit_group());
     }
@@ -420,7 +431,8 @@ Result<> ApplyLoop::act_on_catalogue() {
 
 Result<> ApplyLoop::record(const Record& r) {
     switch (r.kind) {
-        case RecordKind::relation: return {};  // looked up when its first change comes
+        case RecordKind::relation:
+            return {};  // looked up when its first change comes
         case RecordKind::begin:
             transaction_ = {};
             transaction_.open = true;
@@ -431,12 +443,15 @@ Result<> ApplyLoop::record(const Record& r) {
             transaction_.begin.list = {};
             transaction_.begin.raw = {};
             if (GW_RULE("apply.aborted_parts"))
-                for (ByteReader in(r.list); !in.at_end();) transaction_.aborted.insert(in.le<std::uint32_t>());
+                for (ByteReader in(r.list); !in.at_end();)
+                    transaction_.aborted.insert(in.le<std::uint32_t>());
             return {};
         case RecordKind::insert:
         case RecordKind::update:
-        case RecordKind::remove: return change(r);
-        case RecordKind::truncate: return truncate(r);
+        case RecordKind::remove:
+            return change(r);
+        case RecordKind::truncate:
+            return truncate(r);
         case RecordKind::commit:
             transaction_.open = false;
             seen_order_ = std::max(seen_order_, r.order);
@@ -550,9 +565,10 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
         state.phase = phase;
         state.applied = now.position;
         if (!open) GW_CHECK(applier_->begin(Applier::Mode::fast));
-        // A table joins the common position, so that position must be the one that it has reached: both in one
-        // transaction, or a restart from an older position would apply the difference twice.
-        const bool joins = phase == TablePhase::joined && pending_order_ > applied_order_ && GW_RULE("join.position");
+        // A table joins the common position, so that position must be the one that it has reached: both in
+        // one transaction, or a restart from an older position would apply the difference twice.
+        const bool joins =
+            phase == TablePhase::joined && pending_order_ > applied_order_ && GW_RULE("join.position");
         if (changes != 0) GW_FAILPOINT("catchup.before_commit");
         GW_CHECK(applier_->commit(joins ? pending_ : std::nullopt, {state}));
         GW_FAILPOINT("catchup.committed");
@@ -582,7 +598,8 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
         defined.clear();
         return {};
     };
-    // Conflicts of a whole group show when it commits, so the last commit is tried again carefully like any other.
+    // Conflicts of a whole group show when it commits, so the last commit is tried again carefully like any
+    // other.
     while (true) {
         Result<> outcome;
         if (at.chunk > place_.chunk || (at.chunk == place_.chunk && at.offset >= place_.offset)) {
@@ -615,7 +632,8 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
                     outcome = commit(TablePhase::loaded);
                     if (outcome) start = now;
                 }
-            } else if (r.kind == RecordKind::insert || r.kind == RecordKind::update || r.kind == RecordKind::remove) {
+            } else if (r.kind == RecordKind::insert || r.kind == RecordKind::update ||
+                       r.kind == RecordKind::remove) {
                 const auto known = mine.find(r.relation);
                 if (known == mine.end()) {
                     const auto relation = p_.log.relation(r.relation);
@@ -624,7 +642,8 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
                 }
                 if (!mine[r.relation] || t.done_before || (r.xid != 0 && t.aborted.contains(r.xid))) continue;
                 if (!open) {
-                    outcome = applier_->begin(t.order < careful_until ? Applier::Mode::careful : Applier::Mode::fast);
+                    outcome = applier_->begin(t.order < careful_until ? Applier::Mode::careful
+                                                                      : Applier::Mode::fast);
                     open = true;
                 }
                 if (outcome && !defined[r.relation]) {
@@ -633,7 +652,8 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
                     outcome = reshape(*entry, relation);
                     relation.name = name;
                     group_open_ = false;
-                    if (const auto after = p_.book.find(name); !after || after->state.phase == TablePhase::suspended) {
+                    if (const auto after = p_.book.find(name);
+                        !after || after->state.phase == TablePhase::suspended) {
                         applier_->abort();  // it waits for a reload or for a person now
                         undo_shapes();
                         again_without_table_ = false;
@@ -655,7 +675,8 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
                     const auto id = in.le<std::uint32_t>();
                     const auto relation = p_.log.relation(id);
                     const auto meant = relation ? entry_of(*relation) : std::nullopt;
-                    if (!meant || meant->schema.name != name || (r.xid != 0 && t.aborted.contains(r.xid))) continue;
+                    if (!meant || meant->schema.name != name || (r.xid != 0 && t.aborted.contains(r.xid)))
+                        continue;
                     if (!open) outcome = applier_->begin(Applier::Mode::fast);
                     open = true;
                     Relation known = *relation;
@@ -708,7 +729,8 @@ Result<bool> ApplyLoop::idle_stop() {
         return true;
     }
     const bool all_joined = p_.book.count(TablePhase::waiting) + p_.book.count(TablePhase::loading) +
-                                p_.book.count(TablePhase::loaded) == 0;
+                                p_.book.count(TablePhase::loaded) ==
+                            0;
     const bool all_loaded = p_.book.count(TablePhase::waiting) + p_.book.count(TablePhase::loading) == 0;
     if (stop_rule_.after_load && all_loaded) {
         stopping_ = StopCause::after_load;
@@ -756,19 +778,24 @@ Result<> ApplyLoop::reconnected(const Ledger& ledger) {
     const std::uint64_t before = applied_order_;
     if (ledger.applied) applied_ = ledger.applied;  // a commit may have gone through unheard
     applied_order_ = applied_ ? GW_TRY(p_.source.order(*applied_)) : 0;
-    // What lies between may be released here. A new start reads it again, or finds that the source has forgotten it.
+    // What lies between may be released here. A new start reads it again, or finds that the source has
+    // forgotten it.
     if (applied_order_ < before && GW_RULE("reconnect.coverage"))
-        return fail(ErrorCode::unavailable,
-                    fmt::format("the target has come back at {} and had applied more before", applied_->token),
-                    Retry::from_checkpoint);
+        return fail(
+            ErrorCode::unavailable,
+            fmt::format("the target has come back at {} and had applied more before", applied_->token),
+            Retry::from_checkpoint);
     for (const auto& t : ledger.tables)
         p_.book.change(t.name, [&](TableEntry& e) {
-            const auto settled = [](TablePhase p) { return p == TablePhase::loaded || p == TablePhase::joined; };
+            const auto settled = [](TablePhase p) {
+                return p == TablePhase::loaded || p == TablePhase::joined;
+            };
             if (!settled(e.state.phase) || !settled(t.phase)) return;
             e.state.phase = t.phase;
             e.state.applied = t.applied;
         });
     applier_.reset();
+    undo_shapes();
     group_open_ = again_without_table_ = false;
     group_changes_ = group_transactions_ = 0;
     careful_until_ = 0;

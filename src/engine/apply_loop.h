@@ -1,7 +1,7 @@
 #pragma once
-// Takes transactions from the change log in commit order and applies them to the target, grouped only while there is
-// a backlog. Tables that are still loading are passed over; when one is loaded it catches up from where its changes
-// wait in the log and joins the common position.
+// Takes transactions from the change log in commit order and applies them to the target, grouped only while
+// there is a backlog. Tables that are still loading are passed over; when one is loaded it catches up from
+// where its changes wait in the log and joins the common position.
 //
 // Invariants:
 //  * the common position, the states of tables and their rows commit in one target transaction;
@@ -35,10 +35,10 @@ namespace godwit::engine {
 
 // Where to stop by itself. Orders are the source's (Source::order).
 struct StopRule {
-    std::optional<std::int64_t> commit_time_us;     // never apply a transaction that committed after it
-    std::optional<std::int64_t> server_time_us;     // our own clock
-    bool after_load = false;                        // StopTaskCachedChangesNotApplied
-    bool after_cached_changes = false;              // StopTaskCachedChangesApplied
+    std::optional<std::int64_t> commit_time_us;  // never apply a transaction that committed after it
+    std::optional<std::int64_t> server_time_us;  // our own clock
+    bool after_load = false;                     // StopTaskCachedChangesNotApplied
+    bool after_cached_changes = false;           // StopTaskCachedChangesApplied
 };
 
 enum class StopCause : std::uint8_t { asked, after_load, cached_changes, commit_time, server_time };
@@ -54,25 +54,27 @@ public:
         const mapping::Settings& settings;
         Clock& clock;
         Log& task_log;
-        bool binary = false;  // the stream's cells
+        bool binary = false;                        // the stream's cells
         std::function<void()> shapes_changed = {};  // on the target: the book's are now true of it
     };
-    // `applied`: the common position on the target. `log_start`: where the change log begins, at or before it.
+    // `applied`: the common position on the target. `log_start`: where the change log begins, at or before
+    // it.
     ApplyLoop(Parts parts, std::optional<Position> applied, Position log_start, StopRule stop)
         : p_(parts), applied_(std::move(applied)), log_start_(std::move(log_start)), stop_rule_(stop) {}
 
-    // Runs until stopped, a stop rule, or an error. Everything before the returned cause is durable on the target.
+    // Runs until stopped, a stop rule, or an error. Everything before the returned cause is durable on the
+    // target.
     [[nodiscard]] Result<StopCause> run(std::stop_token stop);
-    // After an error of run(): the target was away and says what it holds. The next run() goes on from the start of the
-    // group that was lost. An error: it has forgotten what this log no longer holds.
+    // After an error of run(): the target was away and says what it holds. The next run() goes on from the
+    // start of the group that was lost. An error: it has forgotten what this log no longer holds.
     [[nodiscard]] Result<> reconnected(const Ledger& ledger);
     [[nodiscard]] const std::optional<Position>& applied() const { return applied_; }
 
     // What a catalogue poll saw: acted on once everything before `change.seen_at` is applied. Thread safe.
     void later(CatalogueChange change);
 
-    // Pauses before the first transaction whose order is at least `order`, after all earlier ones (for comparisons).
-    // Thread safe.
+    // Pauses before the first transaction whose order is at least `order`, after all earlier ones (for
+    // comparisons). Thread safe.
     void pause_at(std::uint64_t order) { pause_order_ = order; }
     void unpause() { pause_order_ = kNoPause; }
     [[nodiscard]] bool paused() const { return paused_; }
@@ -80,23 +82,23 @@ public:
 private:
     struct Transaction {
         bool open = false;
-        // At or below the common position already. So is what comes before the first begin: a log that was read back
-        // may start inside a transaction, which was released because it had been applied.
+        // At or below the common position already. So is what comes before the first begin: a log that was
+        // read back may start inside a transaction, which was released because it had been applied.
         bool done_before = true;
         std::uint64_t order = 0;
         std::int64_t commit_time_us = 0;
-        Record begin;              // without its list
+        Record begin;  // without its list
         std::set<std::uint32_t> aborted;
     };
     // A relation of the log, judged for the main cursor.
     struct View {
         std::shared_ptr<const Relation> relation;
         bool tracked = false;
-        bool apply = false;          // joined
-        bool defined = false;        // the applier knows it
-        bool mark_open = false;      // transactions may still be contained in the snapshot
+        bool apply = false;      // joined
+        bool defined = false;    // the applier knows it
+        bool mark_open = false;  // transactions may still be contained in the snapshot
         SnapshotMark mark;
-        TableName name;              // in the book; the log may name it otherwise
+        TableName name;  // in the book; the log may name it otherwise
     };
     struct Place {
         std::uint64_t chunk = 1;
@@ -131,9 +133,11 @@ private:
     Result<> settle(std::chrono::milliseconds after);
     void set_acknowledged();
     void take_results();
-    // After a restart the log begins before the common position. A table that joined in between would lose what lies
-    // between its own position and the common one, because the main cursor skips it.
-    [[nodiscard]] bool may_join() const { return seen_order_ >= applied_order_ || !GW_RULE("join.after_common"); }
+    // After a restart the log begins before the common position. A table that joined in between would lose
+    // what lies between its own position and the common one, because the main cursor skips it.
+    [[nodiscard]] bool may_join() const {
+        return seen_order_ >= applied_order_ || !GW_RULE("join.after_common");
+    }
     [[nodiscard]] bool attention(std::stop_token stop) const;
     [[nodiscard]] bool boundary() const { return !transaction_.open && !group_open_; }
 
@@ -142,12 +146,12 @@ private:
     std::optional<Position> applied_;
     std::uint64_t applied_order_ = 0;
     const Position log_start_;
-    std::uint64_t seen_order_ = 0;        // the main cursor has read everything up to here
-    std::optional<Position> pending_;     // of the newest whole transaction or keepalive seen
+    std::uint64_t seen_order_ = 0;     // the main cursor has read everything up to here
+    std::optional<Position> pending_;  // of the newest whole transaction or keepalive seen
     std::uint64_t pending_order_ = 0;
     std::int64_t pending_time_us_ = 0;
     StopRule stop_rule_;
-    std::optional<std::uint64_t> cut_;    // cached changes end here
+    std::optional<std::uint64_t> cut_;       // cached changes end here
     std::optional<std::uint64_t> idle_end_;  // idle source: everything up to here must be seen
     std::optional<StopCause> stopping_;
     Transaction transaction_;
@@ -156,7 +160,7 @@ private:
     bool group_open_ = false;
     bool again_without_table_ = false;  // the group failed for a table that is suspended now
     std::uint64_t group_changes_ = 0, group_transactions_ = 0;
-    std::uint64_t careful_until_ = 0;     // order; groups that begin below are applied carefully
+    std::uint64_t careful_until_ = 0;  // order; groups that begin below are applied carefully
     std::map<std::uint32_t, View> views_;
     // Tables whose shape or name the open group has changed: their name now, and the entry before.
     std::vector<std::pair<TableName, TableEntry>> reshaped_;

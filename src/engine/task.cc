@@ -14,9 +14,10 @@ namespace godwit::engine {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr int kLoadTriesMax = 4;          // of one table whose shape keeps changing
+constexpr int kLoadTriesMax = 4;  // of one table whose shape keeps changing
 constexpr auto kHealthEvery = 1s;
 constexpr auto kCatalogueEvery = 5s;
+constexpr auto kLetGoEvery = 3s;  // a load on the source, if a small one
 constexpr std::uint64_t kGuardDefaultMb = 1024;
 constexpr std::chrono::milliseconds kReconnectFirst = 200ms, kReconnectMax = 5s;
 
@@ -57,7 +58,11 @@ std::chrono::seconds recovery_patience(const mapping::Settings& s) {
 }  // namespace
 
 Task::Task(TaskSpec spec, TaskContext context, Source& source, Target& target, Progress& progress)
-    : spec_(std::move(spec)), context_(std::move(context)), source_(source), target_(target), progress_(progress) {}
+    : spec_(std::move(spec)),
+      context_(std::move(context)),
+      source_(source),
+      target_(target),
+      progress_(progress) {}
 
 Task::~Task() {
     inner_stop_.request_stop();
@@ -74,7 +79,8 @@ void Task::run(std::stop_token stop) {
     running_ = false;
     // RecoveryCheckpoint is read when nobody reads the slot any more
     if (captures() && (reason || reason.error().code != ErrorCode::permission_denied)) {
-        const auto applied = apply_ && apply_->applied() ? *apply_->applied() : ledger_.applied.value_or(Position{});
+        const auto applied =
+            apply_ && apply_->applied() ? *apply_->applied() : ledger_.applied.value_or(Position{});
         if (auto position = source_.recovery_position(applied); position && !position->empty()) {
             const std::string text = checkpoint(*position);
             progress_.update([&](TaskReport& r) { r.checkpoint = text; });
@@ -97,7 +103,8 @@ void Task::run(std::stop_token stop) {
         return;
     }
     const Error& e = reason.error();
-    context_.log->error(Component::task_manager, "Task '" + spec_.id + "' encountered a fatal error: " + e.text());
+    context_.log->error(Component::task_manager,
+                        "Task '" + spec_.id + "' encountered a fatal error: " + e.text());
     progress_.update([&](TaskReport& r) {
         r.last_error = e.text();
         r.recoverable = e.retry != Retry::never;
@@ -126,22 +133,25 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     if (captures())
         std::erase_if(tables, [&](const TableSchema& t) {
             if (!t.is_view) return false;
-            context_.log->warning(Component::tables_manager,
-                                  "view " + t.name.text() + " is left out: views are loaded by full-load tasks only");
+            context_.log->warning(
+                Component::tables_manager,
+                "view " + t.name.text() + " is left out: views are loaded by full-load tasks only");
             return true;
         });
     if (tables.empty() && settings_.fail_on_no_tables)
         return fail(ErrorCode::not_found,
-                    "No tables were found at task initialization. Either the selected table(s) or schemas(s) no longer "
+                    "No tables were found at task initialization. Either the selected table(s) or schemas(s) "
+                    "no longer "
                     "exist or no match was found for the table selection pattern(s)");
     const TaskIdentity identity{spec_.id, settings_.control_schema, settings_.target_schema};
     ledger_ = GW_TRY(target_.take_over(identity, source_traits_));
     const bool fresh = spec_.start == StartType::fresh || spec_.start == StartType::reload;
     if (!fresh && !ledger_.source_system_id.empty() && !source_traits_.system_id.empty() &&
         ledger_.source_system_id != source_traits_.system_id)
-        return fail(ErrorCode::data_loss,
-                    "the source is another database system than the one this task has loaded from; start it with "
-                    "reload-target");
+        return fail(
+            ErrorCode::data_loss,
+            "the source is another database system than the one this task has loaded from; start it with "
+            "reload-target");
     if (!fresh && captures()) GW_CHECK(check_history());
     if (fresh) {
         GW_CHECK(target_.reset());
@@ -187,7 +197,8 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
             entry.schema.leaves = shape.leaves;
             entry.schema.leaf_states = shape.leaf_states;
         }
-        entry.reload = entry.state.phase == TablePhase::suspended && entry.state.reason.ends_with(kLoadedAnew);
+        entry.reload =
+            entry.state.phase == TablePhase::suspended && entry.state.reason.ends_with(kLoadedAnew);
         if (!loads && entry.state.phase != TablePhase::suspended) {
             // its row of the ledger must be there before it can be suspended together with a change
             if (entry.state.phase != TablePhase::joined)
@@ -205,7 +216,8 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     options.log = context_.log;
     log_ = std::make_unique<ChangeLog>(options);
 
-    const bool unfinished = loads && (book_.count(TablePhase::waiting) + book_.count(TablePhase::loading) != 0);
+    const bool unfinished =
+        loads && (book_.count(TablePhase::waiting) + book_.count(TablePhase::loading) != 0);
     progress_.update([&](TaskReport& r) { r.phase = unfinished ? "full load" : "change processing"; });
     running_ = true;
     if (!captures()) {
@@ -216,7 +228,8 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         GW_CHECK(load_initial(stop));
         if (initial_) source_.end_load(*initial_);
         while (auto name = next_reload()) GW_CHECK(reload_table(*name, stop));
-        if (!book_.in_phase(TablePhase::suspended).empty() && book_.count(TablePhase::joined) == 0 && book_.size() != 0)
+        if (!book_.in_phase(TablePhase::suspended).empty() && book_.count(TablePhase::joined) == 0 &&
+            book_.size() != 0)
             return fail(ErrorCode::failed_precondition, "no table could be loaded; see the tables' errors");
         progress_.update([&](TaskReport& r) { r.full_load_finish_us = progress_.now_us(); });
         GW_TRY(target_.create_secondary(tables));
@@ -269,10 +282,12 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
                     parted_->token, spooled->to.token));
         if (applied && forgotten_order > applied_order && GW_RULE("resume.coverage") &&
             !(spooled && spool_from <= applied_order && spool_to >= forgotten_order))
-            return fail(ErrorCode::data_loss,
-                        fmt::format("the source has forgotten its log up to {}, the target has applied up to {}, and the "
-                                    "spool does not hold what lies between: start the task with reload-target",
-                                    forgotten.token, applied->token));
+            return fail(
+                ErrorCode::data_loss,
+                fmt::format(
+                    "the source has forgotten its log up to {}, the target has applied up to {}, and the "
+                    "spool does not hold what lies between: start the task with reload-target",
+                    forgotten.token, applied->token));
         from = spooled ? spooled->to : forgotten;
         log_start = spooled ? spooled->from : forgotten;
     }
@@ -280,8 +295,8 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     if (!applied) applied = from;
     log_->set_acknowledged(spec_.start == StartType::resume ? Position{} : from);
 
-    // Every table that is still to come is prepared before the stream starts, because the encoding of the stream
-    // depends on what the target's columns are.
+    // Every table that is still to come is prepared before the stream starts, because the encoding of the
+    // stream depends on what the target's columns are.
     if (initial_)
         for (const auto& t : tables) {
             const auto entry = book_.find(t.name);
@@ -303,8 +318,9 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     rule.commit_time_us = stop_time_us(spec_.cdc_stop, "commit_time");
     rule.server_time_us = stop_time_us(spec_.cdc_stop, "server_time");
     if (!spec_.cdc_stop.empty() && !rule.commit_time_us && !rule.server_time_us)
-        return fail(ErrorCode::invalid_argument, "CdcStopPosition '" + spec_.cdc_stop +
-                                                     "' is neither server_time:YYYY-MM-DDTHH:MM:SS nor commit_time:...");
+        return fail(ErrorCode::invalid_argument,
+                    "CdcStopPosition '" + spec_.cdc_stop +
+                        "' is neither server_time:YYYY-MM-DDTHH:MM:SS nor commit_time:...");
     if (spec_.type == MigrationType::full_load_and_cdc) {
         const bool resumed_after_load = !fresh && !unfinished;
         rule.after_load = settings_.stop_cached_not_applied && !resumed_after_load;
@@ -331,9 +347,9 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     return finish(*cause);
 }
 
-// While the target is away the source's log is captured on and, past the slot guard, kept in the spool: were the
-// process to end, the source would have to retain all of it. As patient as the restarts of RecoverableError*, then the
-// error is the supervisor's.
+// While the target is away the source's log is captured on and, past the slot guard, kept in the spool: were
+// the process to end, the source would have to retain all of it. As patient as the restarts of
+// RecoverableError*, then the error is the supervisor's.
 Result<StopCause> Task::apply_through_outages(const TaskIdentity& identity, std::stop_token stop) {
     const auto patience = recovery_patience(settings_);
     std::optional<std::chrono::steady_clock::time_point> lost_at;
@@ -400,33 +416,49 @@ Result<> Task::check_history() {
 Result<std::string> Task::finish(StopCause cause) {
     GW_FAILPOINT("stop.applied");
     switch (cause) {
-        case StopCause::asked: return std::string("NORMAL");
-        case StopCause::after_load: return std::string("STOPPED_AFTER_FULL_LOAD");
-        case StopCause::cached_changes: return std::string("STOPPED_AFTER_CACHED_EVENTS");
-        case StopCause::commit_time: return std::string("STOPPED_AT_COMMIT_TIME");
-        case StopCause::server_time: return std::string("STOPPED_AT_SERVER_TIME");
+        case StopCause::asked:
+            return std::string("NORMAL");
+        case StopCause::after_load:
+            return std::string("STOPPED_AFTER_FULL_LOAD");
+        case StopCause::cached_changes:
+            return std::string("STOPPED_AFTER_CACHED_EVENTS");
+        case StopCause::commit_time:
+            return std::string("STOPPED_AT_COMMIT_TIME");
+        case StopCause::server_time:
+            return std::string("STOPPED_AT_SERVER_TIME");
     }
     return std::string("NORMAL");
 }
 
 void Task::show_tables() {
     for (const auto& e : book_.all()) {
-        const bool insert_only = captures() && e.schema.identity == RowIdentity::none && !e.schema.full_load_only;
+        const bool insert_only =
+            captures() && e.schema.identity == RowIdentity::none && !e.schema.full_load_only;
         progress_.table(e.schema.name, [&](TableReport& t) {
             t.insert_only = insert_only;
             t.rows_estimate = static_cast<std::uint64_t>(std::max<std::int64_t>(0, e.schema.rows_estimate));
             switch (e.state.phase) {
-                case TablePhase::waiting: t.state = "Before load"; break;
-                case TablePhase::loading: t.state = "Full load"; break;
+                case TablePhase::waiting:
+                    t.state = "Before load";
+                    break;
+                case TablePhase::loading:
+                    t.state = "Full load";
+                    break;
                 case TablePhase::loaded:
-                case TablePhase::joined: t.state = "Table completed"; break;
-                case TablePhase::suspended: t.state = "Table error"; t.detail = e.state.reason; break;
+                case TablePhase::joined:
+                    t.state = "Table completed";
+                    break;
+                case TablePhase::suspended:
+                    t.state = "Table error";
+                    t.detail = e.state.reason;
+                    break;
             }
         });
         if (insert_only) {
-            const std::string text = "table " + e.schema.name.text() +
-                                     " is insert-only: it has no usable replica identity, so its updates and deletes "
-                                     "are not captured";
+            const std::string text =
+                "table " + e.schema.name.text() +
+                " is insert-only: it has no usable replica identity, so its updates and deletes "
+                "are not captured";
             context_.log->warning(Component::tables_manager, text);
             progress_.event("configuration change", text);
         }
@@ -578,11 +610,12 @@ Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
             t.state = "Table is being reloaded";
             t.reloaded = true;
         });
-        // the main cursor must have passed the table over before its rows are emptied: waiting for a boundary is
-        // not needed, because rows that it still applies are emptied with the rest
+        // the main cursor must have passed the table over before its rows are emptied: waiting for a boundary
+        // is not needed, because rows that it still applies are emptied with the rest
         LoadContext context;
         if (captures()) {
-            context = GW_TRY(source_.begin_table_load(*schema, false, settings_.transaction_consistency_timeout_s, stop));
+            context = GW_TRY(
+                source_.begin_table_load(*schema, false, settings_.transaction_consistency_timeout_s, stop));
         } else {
             context = GW_TRY(source_.begin_load({}, {*schema}, stop));
         }
@@ -604,7 +637,9 @@ Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
         keep_shape(schema->source_id, [&](TableSchema& t) { t = *schema; });
         Loader loader(source_, target_, book_, progress_, settings_, *context_.log);
         const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-        LoadPlan plan{context, {name}, captures() ? TablePhase::loaded : TablePhase::joined,
+        LoadPlan plan{context,
+                      {name},
+                      captures() ? TablePhase::loaded : TablePhase::joined,
                       std::min(cores, settings_.full_load_subtasks_max)};
         auto outcome = loader.run(plan, stop);
         source_.end_load(context);
@@ -612,7 +647,8 @@ Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
         if (outcome->invalidated.empty()) return {};
     }
     if (stop.stop_requested()) return {};
-    const std::string reason = "the table kept changing its shape while it was loaded; reload it when that is over";
+    const std::string reason =
+        "the table kept changing its shape while it was loaded; reload it when that is over";
     GW_CHECK(target_.set_phase(name, TablePhase::suspended, reason));
     book_.change(name, [&](TableEntry& t) {
         t.state.phase = TablePhase::suspended;
@@ -640,7 +676,8 @@ void Task::load_in_background(std::stop_token stop) {
         // the snapshot was lost with its keeper: what was not finished is loaded anew, table by table
         if (outcome)
             for (const auto& e : book_.all())
-                if (outcome && (e.state.phase == TablePhase::waiting || (!initial_ && e.state.phase == TablePhase::loading)))
+                if (outcome && (e.state.phase == TablePhase::waiting ||
+                                (!initial_ && e.state.phase == TablePhase::loading)))
                     outcome = reload_table(e.schema.name, stop);
         if (!outcome) {
             fail_task(outcome.error());
@@ -699,7 +736,8 @@ std::optional<TableName> Task::next_reload() {
 
 Result<> Task::reload(const std::vector<TableName>& tables) {
     for (const auto& t : tables)
-        if (!book_.find(t)) return fail(ErrorCode::not_found, "table " + t.text() + " is not part of this task");
+        if (!book_.find(t))
+            return fail(ErrorCode::not_found, "table " + t.text() + " is not part of this task");
     const std::lock_guard lock(mutex_);
     if (!running_) return fail(ErrorCode::failed_precondition, "the task is not running");
     for (const auto& t : tables) {
@@ -711,7 +749,8 @@ Result<> Task::reload(const std::vector<TableName>& tables) {
     return {};
 }
 
-// ---------------------------------------------------------------------------------------------- stream, watch
+// ---------------------------------------------------------------------------------------------- stream,
+// watch
 
 void Task::start_stream(const Position& from) {
     stream_thread_ = std::jthread([this, from] {
@@ -723,10 +762,12 @@ void Task::start_stream(const Position& from) {
 }
 
 void Task::watch(std::stop_token stop) {
-    const auto guard_bytes =
-        static_cast<std::uint64_t>(spec_.source.number("slotguardmb", static_cast<std::int64_t>(kGuardDefaultMb))) << 20;
+    const auto guard_bytes = static_cast<std::uint64_t>(spec_.source.number(
+                                 "slotguardmb", static_cast<std::int64_t>(kGuardDefaultMb)))
+                             << 20;
     const bool guard = guard_bytes != 0 && spec_.source.attribute("slotname").empty();
     auto catalogue_at = std::chrono::steady_clock::now();
+    auto let_go_at = context_.clock->steady() - kLetGoEvery;
     while (context_.clock->sleep(kHealthEvery, stop)) {
         auto health = source_.health();
         if (!health) {
@@ -744,12 +785,17 @@ void Task::watch(std::stop_token stop) {
             r.spool_bytes = log_->spool_bytes();
             r.memory_bytes = log_->memory_bytes();
         });
-        if (guard && health->retained_bytes > guard_bytes / 2) source_.let_go();
+        if (guard && health->retained_bytes > guard_bytes / 2 &&
+            context_.clock->steady() - let_go_at >= kLetGoEvery) {
+            let_go_at = context_.clock->steady();
+            source_.let_go();
+        }
         if (guard && health->retained_bytes > guard_bytes / 4 * 3 && !log_->guarded()) {
             if (auto on = log_->start_guard(); !on)
                 context_.log->error(Component::sorter, on.error().text());
             else
-                progress_.event("state change", "The slot guard spools changes to disk: the source retains too much log");
+                progress_.event("state change",
+                                "The slot guard spools changes to disk: the source retains too much log");
         }
         if (std::chrono::steady_clock::now() - catalogue_at < kCatalogueEvery) continue;
         catalogue_at = std::chrono::steady_clock::now();
@@ -763,7 +809,8 @@ void Task::watch(std::stop_token stop) {
                     if (book_.find(c.table)) break;  // until the table that had this name has left
                     auto schema = source_.describe(c.table);
                     if (!schema || schema->source_id != c.source_id) break;
-                    context_.log->info(Component::tables_manager, "table " + c.table.text() + " joins the task");
+                    context_.log->info(Component::tables_manager,
+                                       "table " + c.table.text() + " joins the task");
                     TableEntry entry;
                     entry.schema = *schema;
                     entry.state.name = c.table;
@@ -777,13 +824,16 @@ void Task::watch(std::stop_token stop) {
                 }
                 case CatalogueChange::Kind::identity_lost: {
                     progress_.table(c.table, [](TableReport& t) { t.insert_only = true; });
-                    context_.log->warning(Component::tables_manager,
-                                          "table " + c.table.text() +
-                                              " lost its replica identity: updates and deletes are no longer captured");
+                    context_.log->warning(
+                        Component::tables_manager,
+                        "table " + c.table.text() +
+                            " lost its replica identity: updates and deletes are no longer captured");
                     break;
                 }
                 case CatalogueChange::Kind::table_dropped:
-                case CatalogueChange::Kind::table_renamed: apply_->later(c); break;
+                case CatalogueChange::Kind::table_renamed:
+                    apply_->later(c);
+                    break;
                 case CatalogueChange::Kind::table_altered:
                     note_altered(c);
                     break;
@@ -877,7 +927,8 @@ Result<Task::Cutover> Task::cutover(std::chrono::milliseconds wait) {
         if (e.state.phase != TablePhase::joined)
             c.warnings.push_back("table " + e.schema.name.text() + " is not in step: " + e.state.reason);
         if (e.schema.identity == RowIdentity::none)
-            c.warnings.push_back("table " + e.schema.name.text() + " is insert-only: compare it before you switch");
+            c.warnings.push_back("table " + e.schema.name.text() +
+                                 " is insert-only: compare it before you switch");
     }
     return c;
 }
@@ -897,11 +948,18 @@ std::vector<std::pair<TableName, std::string>> Task::tables_not_in_step() const 
     std::vector<std::pair<TableName, std::string>> out;
     for (const auto& e : book_.all()) {
         switch (e.state.phase) {
-            case TablePhase::joined: break;
-            case TablePhase::suspended: out.emplace_back(e.schema.name, "suspended: " + e.state.reason); break;
+            case TablePhase::joined:
+                break;
+            case TablePhase::suspended:
+                out.emplace_back(e.schema.name, "suspended: " + e.state.reason);
+                break;
             case TablePhase::waiting:
-            case TablePhase::loading: out.emplace_back(e.schema.name, "still being loaded"); break;
-            case TablePhase::loaded: out.emplace_back(e.schema.name, "still catching up"); break;
+            case TablePhase::loading:
+                out.emplace_back(e.schema.name, "still being loaded");
+                break;
+            case TablePhase::loaded:
+                out.emplace_back(e.schema.name, "still catching up");
+                break;
         }
     }
     return out;

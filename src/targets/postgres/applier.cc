@@ -18,11 +18,11 @@
 namespace godwit::postgres {
 namespace {
 
-constexpr std::uint32_t kRunRows = 500;           // measured: more is slower, fewer as well
-constexpr std::size_t kRunBytes = 1U << 20;       // of parameters; wide rows make shorter runs
-constexpr std::size_t kOpenKeysMax = 4096;        // per table, before its runs are sent
-constexpr std::size_t kCarefulRecords = 256;      // records under one savepoint in careful mode
-constexpr std::size_t kStatementsMax = 2000;      // prepared per session; beyond, all are made anew
+constexpr std::uint32_t kRunRows = 500;       // measured: more is slower, fewer as well
+constexpr std::size_t kRunBytes = 1U << 20;   // of parameters; wide rows make shorter runs
+constexpr std::size_t kOpenKeysMax = 4096;    // per table, before its runs are sent
+constexpr std::size_t kCarefulRecords = 256;  // records under one savepoint in careful mode
+constexpr std::size_t kStatementsMax = 2000;  // prepared per session; beyond, all are made anew
 constexpr std::uint32_t kTextOid = 25;
 
 std::uint64_t hash_bytes(std::uint64_t seed, Bytes bytes) noexcept {
@@ -117,12 +117,12 @@ constexpr std::size_t kArrayHeader = 20;
 
 struct Plan {
     Relation relation;
-    TableName target;   // on the target
-    std::string quoted; // "s"."t"
+    TableName target;    // on the target
+    std::string quoted;  // "s"."t"
     std::vector<TargetColumn> columns;
     bool match_all = false;  // no key: matched on all columns, one row
     bool insert_only = false;
-    bool missing = false;    // no such table on the target
+    bool missing = false;  // no such table on the target
     std::string missing_reason;
     std::unordered_map<std::string, std::unique_ptr<Statement>> statements;  // by operation and states
     // the last statement used per operation, so that the map is rarely asked
@@ -174,10 +174,10 @@ private:
     Result<> apply_truncate(const Record& record);
     Statement& statement_for(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,
                              const std::vector<Cell>& cells, bool single, std::string_view variant);
-    void build_batch(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells, const std::vector<Cell>& cells,
-                     Statement& s);
-    void build_single(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells, const std::vector<Cell>& cells,
-                      std::string_view variant, Statement& s);
+    void build_batch(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,
+                     const std::vector<Cell>& cells, Statement& s);
+    void build_single(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,
+                      const std::vector<Cell>& cells, std::string_view variant, Statement& s);
     Result<> send_run(Plan& plan, Table& table, Run& run);
     Result<> send_table(Plan& plan, Table& table);
     Result<> send_all();
@@ -186,8 +186,8 @@ private:
     Result<> ensure_prepared(Statement& s, const Plan* plan);
     Result<> send_text(const std::string& sql, std::uint64_t expected_rows = kAny);
     Result<> send_params(const std::string& sql, const std::vector<Param>& params);
-    // Sends everything and takes all answers. The first unexpected one is the error; the session is then still in
-    // its (failed) transaction and the pipeline is at rest.
+    // Sends everything and takes all answers. The first unexpected one is the error; the session is then
+    // still in its (failed) transaction and the pipeline is at rest.
     Result<> drain();
     Result<> pump(bool wait_for_write);
     Result<> run_window();
@@ -221,8 +221,8 @@ private:
     ByteBuffer window_;  // careful mode: records under the next savepoint
     std::size_t window_records_ = 0;
     std::uint64_t statement_number_ = 0;
-    std::size_t prepared_ = 0;   // on the server
-    bool deallocate_ = false;    // before the next one is prepared
+    std::size_t prepared_ = 0;  // on the server
+    bool deallocate_ = false;   // before the next one is prepared
     std::size_t buffered_ = 0;
     Mode mode_ = Mode::fast;
     bool in_transaction_ = false;
@@ -242,7 +242,8 @@ Result<> PgApplier::pump(bool wait_for_write) {
         if (left == 0 || !wait_for_write) return {};
         pollfd p{PQsocket(raw), POLLIN | POLLOUT, 0};
         if (::poll(&p, 1, 60000) == 0)
-            return fail(ErrorCode::unavailable, "the target does not take data for 60 s", Retry::from_checkpoint);
+            return fail(ErrorCode::unavailable, "the target does not take data for 60 s",
+                        Retry::from_checkpoint);
         // answers are taken in while we write, or both sides would wait for each other
         if ((p.revents & POLLIN) != 0 && PQconsumeInput(raw) != 1)
             return std::unexpected(c_.error_of(nullptr, "apply"));
@@ -286,8 +287,8 @@ Result<> PgApplier::send_text(const std::string& sql, std::uint64_t expected_row
 Result<> PgApplier::send_params(const std::string& sql, const std::vector<Param>& params) {
     std::vector<const char*> values;
     for (const auto& p : params) values.push_back(p ? p->c_str() : nullptr);
-    if (PQsendQueryParams(c_.raw(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr,
-                          nullptr, 0) != 1)
+    if (PQsendQueryParams(c_.raw(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(),
+                          nullptr, nullptr, 0) != 1)
         return std::unexpected(c_.error_of(nullptr, "apply"));
     expected_.push_back({kAny, false, nullptr, RecordKind::insert});
     return {};
@@ -318,7 +319,9 @@ Result<> PgApplier::drain() {
         }
         const pg::Rows rows(result);
         switch (PQresultStatus(result)) {
-            case PGRES_PIPELINE_SYNC: synced = true; break;
+            case PGRES_PIPELINE_SYNC:
+                synced = true;
+                break;
             case PGRES_COMMAND_OK:
             case PGRES_TUPLES_OK: {
                 if (expected_.empty()) break;
@@ -326,8 +329,8 @@ Result<> PgApplier::drain() {
                 expected_.pop_front();
                 if (!outcome || e.prepare || e.rows == kAny) break;
                 if (rows.affected() != e.rows)
-                    outcome = fail(ErrorCode::conflict,
-                                   fmt::format("{} rows met the target where {} were to", rows.affected(), e.rows));
+                    outcome = fail(ErrorCode::conflict, fmt::format("{} rows met the target where {} were to",
+                                                                    rows.affected(), e.rows));
                 break;
             }
             case PGRES_PIPELINE_ABORTED:
@@ -372,7 +375,8 @@ Result<> PgApplier::read_target(Plan& plan, const TableSchema& source_table) {
         "(SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_opclass o "
         "  JOIN pg_catalog.pg_amop m ON m.amopfamily = o.opcfamily AND m.amoplefttype = o.opcintype "
         "   AND m.amoprighttype = o.opcintype AND m.amopstrategy = 3 "
-        "  JOIN pg_catalog.pg_operator p ON p.oid = m.amopopr JOIN pg_catalog.pg_namespace n ON n.oid = p.oprnamespace "
+        "  JOIN pg_catalog.pg_operator p ON p.oid = m.amopopr JOIN pg_catalog.pg_namespace n ON n.oid = "
+        "p.oprnamespace "
         "  WHERE o.opcmethod = 403 AND o.opcdefault AND (o.opcintype = b.oid OR "
         "   (o.opcintype = 'anyarray'::regtype AND b.typcategory = 'A') OR "
         "   (o.opcintype = 'anyenum'::regtype AND b.typtype = 'e') OR "
@@ -380,7 +384,8 @@ Result<> PgApplier::read_target(Plan& plan, const TableSchema& source_table) {
         "   (o.opcintype = 'text'::regtype AND b.oid = 'varchar'::regtype)) "
         "  LIMIT 1) "
         "FROM pg_catalog.pg_attribute a "
-        "CROSS JOIN LATERAL (WITH RECURSIVE base AS (SELECT t.oid, t.typbasetype, t.typtype FROM pg_catalog.pg_type t "
+        "CROSS JOIN LATERAL (WITH RECURSIVE base AS (SELECT t.oid, t.typbasetype, t.typtype FROM "
+        "pg_catalog.pg_type t "
         "   WHERE t.oid = a.atttypid UNION ALL SELECT t.oid, t.typbasetype, t.typtype FROM base "
         "   JOIN pg_catalog.pg_type t ON t.oid = base.typbasetype WHERE base.typtype = 'd') "
         "   SELECT t.* FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid WHERE base.typtype <> 'd') b "
@@ -406,7 +411,8 @@ Result<> PgApplier::read_target(Plan& plan, const TableSchema& source_table) {
         if (rows.flag(i, 4)) generated.insert(name);
         found.emplace(name, std::move(t));
     }
-    const std::set<std::string> keys(source_table.identity_columns.begin(), source_table.identity_columns.end());
+    const std::set<std::string> keys(source_table.identity_columns.begin(),
+                                     source_table.identity_columns.end());
     const bool keyed = !keys.empty() && keys.size() <= plan.relation.columns.size() &&
                        !(plan.relation.identity == RowIdentity::full && source_table.primary_key.empty() &&
                          keys.size() == source_table.columns.size());
@@ -419,8 +425,8 @@ Result<> PgApplier::read_target(Plan& plan, const TableSchema& source_table) {
         } else if (const ColumnSchema* s = source_table.column(column.name);
                    it == found.end() && (s == nullptr || !s->generated)) {
             plan.missing = true;
-            plan.missing_reason =
-                fmt::format("column {} of table {} does not exist on the target", column.name, plan.target.text());
+            plan.missing_reason = fmt::format("column {} of table {} does not exist on the target",
+                                              column.name, plan.target.text());
         }
         t.key = keyed ? keys.contains(column.name) : plan.match_all;
         plan.columns.push_back(std::move(t));
@@ -472,15 +478,17 @@ Statement& PgApplier::statement_for(Plan& plan, RecordKind kind, const std::vect
 void PgApplier::build_batch(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,
                             const std::vector<Cell>& cells, Statement& s) {
     std::string names, values, unnest, set, where;
-    // One array parameter for a cell; gives the expression of its element. All arrays have one length, so that the
-    // set-returning functions of one target list move in step; as a function of FROM each would fill a tuplestore first.
+    // One array parameter for a cell; gives the expression of its element. All arrays have one length, so
+    // that the set-returning functions of one target list move in step; as a function of FROM each would fill
+    // a tuplestore first.
     const auto parameter = [&](std::uint16_t i, bool old_row, CellState state) {
         const TargetColumn& t = plan.columns[i];
         const bool binary = state == CellState::binary;
         const auto n = s.parameters.size() + 1;
         s.parameters.push_back({i, old_row, binary, binary ? t.oid : kTextOid});
         if (!unnest.empty()) unnest += ", ";
-        unnest += fmt::format("pg_catalog.unnest(${}::{}[]) AS c{}", n, binary ? t.type : "pg_catalog.text", n);
+        unnest +=
+            fmt::format("pg_catalog.unnest(${}::{}[]) AS c{}", n, binary ? t.type : "pg_catalog.text", n);
         return binary ? fmt::format("u.c{}", n) : fmt::format("u.c{}::{}", n, t.type);
     };
     if (kind == RecordKind::insert) {
@@ -503,7 +511,8 @@ void PgApplier::build_batch(Plan& plan, RecordKind kind, const std::vector<Cell>
         where += fmt::format("t.{} {} {}", t.name, t.equals, parameter(i, removing, key_cells[i].state));
     }
     if (removing) {
-        s.sql = fmt::format("DELETE FROM {} AS t USING (SELECT {}) AS u WHERE {}", plan.quoted, unnest, where);
+        s.sql =
+            fmt::format("DELETE FROM {} AS t USING (SELECT {}) AS u WHERE {}", plan.quoted, unnest, where);
         return;
     }
     for (std::uint16_t i = 0; i < cells.size(); ++i) {
@@ -519,7 +528,8 @@ void PgApplier::build_batch(Plan& plan, RecordKind kind, const std::vector<Cell>
                 break;
             }
     }
-    s.sql = fmt::format("UPDATE {} AS t SET {} FROM (SELECT {}) AS u WHERE {}", plan.quoted, set, unnest, where);
+    s.sql =
+        fmt::format("UPDATE {} AS t SET {} FROM (SELECT {}) AS u WHERE {}", plan.quoted, set, unnest, where);
 }
 
 void PgApplier::build_single(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,
@@ -542,7 +552,8 @@ void PgApplier::build_single(Plan& plan, RecordKind kind, const std::vector<Cell
                 set += (set.empty() ? "" : ", ") + t.name + " = EXCLUDED." + t.name;
             }
         }
-        s.sql = fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})", plan.quoted, names, values);
+        s.sql = fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})", plan.quoted, names,
+                            values);
         if (variant == "overwrite" && !keys.empty())
             s.sql += set.empty() ? fmt::format(" ON CONFLICT ({}) DO NOTHING", keys)
                                  : fmt::format(" ON CONFLICT ({}) DO UPDATE SET {}", keys, set);
@@ -591,8 +602,9 @@ void PgApplier::build_single(Plan& plan, RecordKind kind, const std::vector<Cell
                 set = t.name + " = t." + t.name;
                 break;
             }
-    s.sql = kind == RecordKind::remove ? fmt::format("DELETE FROM {} AS t WHERE {}", plan.quoted, where)
-                                       : fmt::format("UPDATE {} AS t SET {} WHERE {}", plan.quoted, set, where);
+    s.sql = kind == RecordKind::remove
+                ? fmt::format("DELETE FROM {} AS t WHERE {}", plan.quoted, where)
+                : fmt::format("UPDATE {} AS t SET {} WHERE {}", plan.quoted, set, where);
 }
 
 // ---------------------------------------------------------------------------------------------- sending
@@ -614,8 +626,8 @@ Result<> PgApplier::send_run(Plan& plan, Table&, Run& run) {
         values[i] = reinterpret_cast<const char*>(head);
         lengths[i] = static_cast<int>(run.arrays[i].size());
     }
-    if (PQsendQueryPrepared(c_.raw(), run.statement->name.c_str(), static_cast<int>(n), values.data(), lengths.data(),
-                            formats.data(), 0) != 1)
+    if (PQsendQueryPrepared(c_.raw(), run.statement->name.c_str(), static_cast<int>(n), values.data(),
+                            lengths.data(), formats.data(), 0) != 1)
         return std::unexpected(c_.error_of(nullptr, "apply"));
     expected_.push_back({run.rows, false, &plan, run.kind});
     buffered_ -= run.bytes;
@@ -689,7 +701,8 @@ Result<> PgApplier::change_schema(const SchemaChange& asked) {
     const SchemaChange change = x_.ready ? GW_TRY(x_.ready(asked)) : asked;
     GW_CHECK(open_transaction());
     GW_CHECK(mode_ == Mode::careful ? run_window() : send_all());
-    const TableName target{x_.target_schema.empty() ? change.table.schema : x_.target_schema, change.table.table};
+    const TableName target{x_.target_schema.empty() ? change.table.schema : x_.target_schema,
+                           change.table.table};
     if (auto before = in_pipeline_ ? drain() : Result<>{}; !before) {
         // an earlier row's, not this statement's
         if (before.error().retry == Retry::never) before.error().code = ErrorCode::conflict;
@@ -777,9 +790,11 @@ Result<> PgApplier::apply_now(const Record& record) {
     }
     if ((!cells_.empty() && cells_.size() != plan.columns.size()) ||
         (!old_cells_.empty() && old_cells_.size() != plan.columns.size()))
-        return fail(ErrorCode::data_loss, "a row of table " + plan.target.text() + " has another number of columns");
+        return fail(ErrorCode::data_loss,
+                    "a row of table " + plan.target.text() + " has another number of columns");
     if (kind != RecordKind::insert && plan.insert_only)
-        return fail(ErrorCode::data_loss, "an update of table " + plan.target.text() + " came without a row identity");
+        return fail(ErrorCode::data_loss,
+                    "an update of table " + plan.target.text() + " came without a row identity");
 
     // Without replica role, triggers and foreign keys see the order between tables.
     if (!x_.replica_role && last_table_ != plan.target) {
@@ -788,16 +803,19 @@ Result<> PgApplier::apply_now(const Record& record) {
     }
 
     bool single = false;
-    if (kind == RecordKind::update && !plan.match_all && key_changed(plan, record, old_cells_, cells_)) single = true;
+    if (kind == RecordKind::update && !plan.match_all && key_changed(plan, record, old_cells_, cells_))
+        single = true;
     if (kind != RecordKind::insert && plan.match_all) single = true;
-    if (kind == RecordKind::update && !single) old_cells_.clear();  // the key did not change: the new row has it
+    if (kind == RecordKind::update && !single)
+        old_cells_.clear();  // the key did not change: the new row has it
     if (!single)
         for (std::size_t i = 0; i < plan.columns.size(); ++i) {
             const auto& t = plan.columns[i];
             if (!t.present) continue;
             const CellState now = cells_.empty() ? CellState::null : cells_[i].state;
             const CellState then = old_cells_.empty() ? CellState::null : old_cells_[i].state;
-            if (t.is_array && (now == CellState::binary || (t.key && then == CellState::binary))) single = true;
+            if (t.is_array && (now == CellState::binary || (t.key && then == CellState::binary)))
+                single = true;
             if (t.key && kind == RecordKind::update && now == CellState::unchanged) single = true;
             if (t.key && t.equals.empty() && kind != RecordKind::insert) single = true;
         }
@@ -805,7 +823,8 @@ Result<> PgApplier::apply_now(const Record& record) {
         if (kind == RecordKind::update && record.old_kind != OldRow::none && old_cells_.empty())
             record.old_row.read(old_cells_);
         GW_CHECK(send_table(plan, table));
-        GW_CHECK(send_single(plan, statement_for(plan, kind, old_cells_, cells_, true, ""), kind, old_cells_, cells_, 1));
+        GW_CHECK(send_single(plan, statement_for(plan, kind, old_cells_, cells_, true, ""), kind, old_cells_,
+                             cells_, 1));
         count(table, kind, 1);
         return {};
     }
@@ -829,15 +848,16 @@ Result<> PgApplier::apply_now(const Record& record) {
         }
     }
 
-    // NULL must not open a run of its own: for the choice of statement it counts as the encoding that its column had
-    // in the statement before.
+    // NULL must not open a run of its own: for the choice of statement it counts as the encoding that its
+    // column had in the statement before.
     shape_ = cells_;
     for (auto& cell : shape_)
         if (cell.state == CellState::null) cell.state = CellState::text;
     if (const auto& last = plan.last[static_cast<std::size_t>(kind) & 7U];
         last.statement != nullptr && last.statement->form == Form::batch)
         for (const auto& p : last.statement->parameters)
-            if (!p.old_row && p.binary && p.column < cells_.size() && cells_[p.column].state == CellState::null)
+            if (!p.old_row && p.binary && p.column < cells_.size() &&
+                cells_[p.column].state == CellState::null)
                 shape_[p.column].state = CellState::binary;
     Statement* statement = &statement_for(plan, kind, old_cells_, shape_, false, "");
     Run* run = nullptr;
@@ -909,9 +929,11 @@ Result<> PgApplier::commit(const std::optional<Position>& position, const std::v
     for (const auto& t : tables)
         GW_CHECK(send_params(table_state_sql(), table_state_params(x_.task, x_.epoch, t)));
     if (position) {
-        GW_CHECK(send_params(progress_append_sql(), progress_append_params(x_.task, x_.sequence, x_.epoch, *position)));
+        GW_CHECK(send_params(progress_append_sql(),
+                             progress_append_params(x_.task, x_.sequence, x_.epoch, *position)));
         if (x_.write_txn_state)
-            GW_CHECK(send_params(txn_state_sql(x_.control_schema), {Param(x_.server_name), Param(x_.task), Param(position->token)}));
+            GW_CHECK(send_params(txn_state_sql(x_.control_schema),
+                                 {Param(x_.server_name), Param(x_.task), Param(position->token)}));
         if ((x_.sequence & 0xffU) == 0xffU)
             GW_CHECK(send_params(progress_trim_sql(), {Param(x_.task), Param(std::to_string(x_.sequence))}));
     }
@@ -925,7 +947,8 @@ Result<> PgApplier::commit(const std::optional<Position>& position, const std::v
     began_ = false;
     for (auto& [name, table] : tables_) {
         const auto& k = table.counts;
-        if (k.inserts + k.updates + k.deletes + k.ddls + k.conflicts != 0) committed_.push_back({table.source, k});
+        if (k.inserts + k.updates + k.deletes + k.ddls + k.conflicts != 0)
+            committed_.push_back({table.source, k});
         table.counts = {};
     }
     return {};
@@ -1021,13 +1044,15 @@ Result<> PgApplier::apply_single(const Record& record) {
     if (record.kind != RecordKind::remove) record.row.read(cells);
     if (record.old_kind != OldRow::none) record.old_row.read(old_cells);
     if (plan.missing)
-        return decide(plan, record, ConflictAction::suspend_table, Error{ErrorCode::not_found, Retry::never, plan.missing_reason, {}, "42P01"}, old_cells, cells);
+        return decide(plan, record, ConflictAction::suspend_table,
+                      Error{ErrorCode::not_found, Retry::never, plan.missing_reason, {}, "42P01"}, old_cells,
+                      cells);
     const bool by_old = record.kind == RecordKind::remove || plan.match_all ||
                         (record.kind == RecordKind::update && key_changed(plan, record, old_cells, cells));
     if (!by_old) old_cells.clear();
     GW_CHECK(send_text("SAVEPOINT gw_row"));
-    GW_CHECK(send_single(plan, statement_for(plan, record.kind, old_cells, cells, true, ""), record.kind, old_cells,
-                         cells, 1));
+    GW_CHECK(send_single(plan, statement_for(plan, record.kind, old_cells, cells, true, ""), record.kind,
+                         old_cells, cells, 1));
     auto outcome = drain();
     if (outcome) {
         count(table, record.kind, 1);
@@ -1054,16 +1079,18 @@ Result<> PgApplier::decide(Plan& plan, const Record& record, ConflictAction acti
                            const std::vector<Cell>& old_cells, const std::vector<Cell>& cells) {
     Table& table = table_of(plan);
     ++table.counts.conflicts;
-    const std::string text = why.sqlstate.empty() ? (record.kind == RecordKind::update
-                                                         ? "UPDATE found no row with this key"
-                                                         : "DELETE found no row with this key")
-                                                  : why.message;
+    const std::string text = why.sqlstate.empty()
+                                 ? (record.kind == RecordKind::update ? "UPDATE found no row with this key"
+                                                                      : "DELETE found no row with this key")
+                                 : why.message;
     if (action == ConflictAction::overwrite) {
-        const bool whole = std::ranges::none_of(cells, [](const Cell& c) { return c.state == CellState::unchanged; });
+        const bool whole =
+            std::ranges::none_of(cells, [](const Cell& c) { return c.state == CellState::unchanged; });
         if (whole) {
             GW_CHECK(send_text("SAVEPOINT gw_row"));
             const std::vector<Cell> none;
-            GW_CHECK(send_single(plan, statement_for(plan, RecordKind::insert, none, cells, true, "overwrite"),
+            GW_CHECK(send_single(plan,
+                                 statement_for(plan, RecordKind::insert, none, cells, true, "overwrite"),
                                  RecordKind::insert, none, cells, kAny));
             auto outcome = drain();
             if (outcome) {
@@ -1080,8 +1107,10 @@ Result<> PgApplier::decide(Plan& plan, const Record& record, ConflictAction acti
     (void)old_cells;
     conflicts_.push_back({plan.relation.name, record.kind, action, text});
     switch (action) {
-        case ConflictAction::ignore: return {};
-        case ConflictAction::log: return write_exception(plan, record.kind, text);
+        case ConflictAction::ignore:
+            return {};
+        case ConflictAction::log:
+            return write_exception(plan, record.kind, text);
         case ConflictAction::suspend_table: {
             table.suspended = true;
             TableState state;
@@ -1089,7 +1118,8 @@ Result<> PgApplier::decide(Plan& plan, const Record& record, ConflictAction acti
             state.phase = TablePhase::suspended;
             state.reason = text;
             // commits together with the change that it skips
-            GW_CHECK(send_params(suspend_sql(), {Param(x_.task), Param(state.name.text()), Param(std::to_string(x_.epoch)), Param(text)}));
+            GW_CHECK(send_params(suspend_sql(), {Param(x_.task), Param(state.name.text()),
+                                                 Param(std::to_string(x_.epoch)), Param(text)}));
             return write_exception(plan, record.kind, text);
         }
         case ConflictAction::stop_task:
@@ -1099,19 +1129,20 @@ Result<> PgApplier::decide(Plan& plan, const Record& record, ConflictAction acti
                                     : record.kind == RecordKind::update ? "UPDATE"
                                                                         : "DELETE",
                                     plan.target.text(), text));
-        case ConflictAction::overwrite: break;
+        case ConflictAction::overwrite:
+            break;
     }
     return {};
 }
 
 Result<> PgApplier::write_exception(const Plan& plan, RecordKind kind, const std::string& error) {
     // The statement's shape only: the row stays where it belongs.
-    const std::string statement =
-        kind == RecordKind::insert   ? "INSERT INTO " + plan.quoted
-        : kind == RecordKind::update ? "UPDATE " + plan.quoted
-                                     : "DELETE FROM " + plan.quoted;
-    return send_params(exception_sql(x_.control_schema), {Param(x_.task), Param(plan.relation.name.schema),
-                                                          Param(plan.relation.name.table), Param(statement), Param(error)});
+    const std::string statement = kind == RecordKind::insert   ? "INSERT INTO " + plan.quoted
+                                  : kind == RecordKind::update ? "UPDATE " + plan.quoted
+                                                               : "DELETE FROM " + plan.quoted;
+    return send_params(exception_sql(x_.control_schema),
+                       {Param(x_.task), Param(plan.relation.name.schema), Param(plan.relation.name.table),
+                        Param(statement), Param(error)});
 }
 
 }  // namespace
