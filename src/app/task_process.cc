@@ -54,7 +54,8 @@ void set_levels(Log& log, const std::map<std::string, std::string>& levels) {
 // Writes status.json when something changed, at most every kReportEvery.
 class Reporter {
 public:
-    Reporter(engine::Progress& progress, std::filesystem::path path) : progress_(progress), path_(std::move(path)) {
+    Reporter(engine::Progress& progress, std::filesystem::path path)
+        : progress_(progress), path_(std::move(path)) {
         thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
     }
     ~Reporter() {
@@ -83,7 +84,8 @@ private:
                     std::chrono::duration_cast<std::chrono::milliseconds>(now - rates_at).count());
                 progress_.update([&](TaskReport& report) {
                     report.rows_per_second = rows > rows_before ? (rows - rows_before) * 1000 / ms : 0;
-                    report.changes_per_second = changes > changes_before ? (changes - changes_before) * 1000 / ms : 0;
+                    report.changes_per_second =
+                        changes > changes_before ? (changes - changes_before) * 1000 / ms : 0;
                 });
                 rows_before = rows;
                 changes_before = changes;
@@ -100,8 +102,8 @@ private:
     std::jthread thread_;
 };
 
-// One JSON object per line in, one out; one client at a time, each request in a thread of its own so that a long
-// comparison does not hold up a stop.
+// One JSON object per line in, one out; one client at a time, each request in a thread of its own so that a
+// long comparison does not hold up a stop.
 class ControlSocket {
 public:
     using Handler = std::function<json(const json&)>;
@@ -225,8 +227,8 @@ int run_task_process(int argc, char** argv) {
     Log log(folder / "task.log");
     char self[4096];
     const auto length = ::readlink("/proc/self/exe", self, sizeof self);
-    TaskContext context{spec->id, folder.string(), std::string(self, length > 0 ? static_cast<std::size_t>(length) : 0),
-                        &clock, &log};
+    TaskContext context{spec->id, folder.string(),
+                        std::string(self, length > 0 ? static_cast<std::size_t>(length) : 0), &clock, &log};
 
     // figures of earlier runs go on, unless the task begins anew
     TaskReport before;
@@ -250,13 +252,18 @@ int run_task_process(int argc, char** argv) {
             r.stop_us = progress.now_us();
         });
         log.error(Component::task_manager, e.text());
-        [[maybe_unused]] auto written = write_file(folder / "status.json", godwit::to_json(progress.snapshot()), true);
+        [[maybe_unused]] auto written =
+            write_file(folder / "status.json", godwit::to_json(progress.snapshot()), true);
         return 1;
     };
     const auto* source_kind = registry.find(spec->source.engine_name);
     const auto* target_kind = registry.find(spec->target.engine_name);
     if (source_kind == nullptr || source_kind->source == nullptr)
-        return fail_start({ErrorCode::unsupported, Retry::never, "no source of engine " + spec->source.engine_name, {}, {}});
+        return fail_start({ErrorCode::unsupported,
+                           Retry::never,
+                           "no source of engine " + spec->source.engine_name,
+                           {},
+                           {}});
     auto source = source_kind->source(spec->source, context);
     if (!source) return fail_start(source.error());
     if (spec->start == StartType::compare) {
@@ -269,8 +276,8 @@ int run_task_process(int argc, char** argv) {
             const auto traits = GW_TRY((*source)->open(false));
             auto target = GW_TRY(target_kind->target(spec->target, context));
             GW_TRY(target->open());
-            const auto ledger =
-                GW_TRY(target->take_over({spec->id, settings.control_schema, settings.target_schema}, traits));
+            const auto ledger = GW_TRY(
+                target->take_over({spec->id, settings.control_schema, settings.target_schema}, traits));
             return engine::compare_at_rest(**source, *target, ledger, *selection, {});
         }();
         answer = answered ? to_json(*answered) : failure(answered.error());
@@ -285,11 +292,16 @@ int run_task_process(int argc, char** argv) {
                 if (auto forgotten = (*target)->forget_task({spec->id, "", ""}); !forgotten)
                     log.warning(Component::task_manager, forgotten.error().text());
         progress.update([&](TaskReport& r) { r.state = TaskState::stopped, r.stop_reason = "NORMAL"; });
-        [[maybe_unused]] auto written = write_file(folder / "status.json", godwit::to_json(progress.snapshot()), true);
+        [[maybe_unused]] auto written =
+            write_file(folder / "status.json", godwit::to_json(progress.snapshot()), true);
         return 0;
     }
     if (target_kind == nullptr || target_kind->target == nullptr)
-        return fail_start({ErrorCode::unsupported, Retry::never, "no target of engine " + spec->target.engine_name, {}, {}});
+        return fail_start({ErrorCode::unsupported,
+                           Retry::never,
+                           "no target of engine " + spec->target.engine_name,
+                           {},
+                           {}});
     const auto settings = mapping::read_settings(spec->settings);
     if (!settings) return fail_start(settings.error());
     if (settings->recovery_table) spec->target.attributes["taskrecoverytableenabled"] = "true";
@@ -297,7 +309,8 @@ int run_task_process(int argc, char** argv) {
     if (!target) return fail_start(target.error());
     for (int i = 0; i <= static_cast<int>(Component::rest_server); ++i) {
         const auto component = static_cast<Component>(i);
-        if (const auto it = settings->log_levels.find(std::string(name(component))); it != settings->log_levels.end())
+        if (const auto it = settings->log_levels.find(std::string(name(component)));
+            it != settings->log_levels.end())
             log.set_level(component, it->second);
     }
 
@@ -311,7 +324,8 @@ int run_task_process(int argc, char** argv) {
             stop.request_stop();
             return {{"ok", true}};
         }
-        if (op == "status") return {{"ok", true}, {"report", json::parse(godwit::to_json(progress.snapshot()))}};
+        if (op == "status")
+            return {{"ok", true}, {"report", json::parse(godwit::to_json(progress.snapshot()))}};
         if (op == "reload") {
             std::vector<TableName> tables;
             for (const auto& t : request.value("tables", json::array()))
@@ -330,7 +344,10 @@ int run_task_process(int argc, char** argv) {
         if (op == "cutover") {
             auto c = task.cutover(std::chrono::milliseconds(request.value("timeout_ms", 60000)));
             if (!c) return failure(c.error());
-            return {{"ok", true}, {"lag_ms", c->lag_ms}, {"position", c->position}, {"sequences", c->sequences},
+            return {{"ok", true},
+                    {"lag_ms", c->lag_ms},
+                    {"position", c->position},
+                    {"sequences", c->sequences},
                     {"warnings", c->warnings}};
         }
         return {{"ok", false}, {"error", "unknown operation " + op}};
@@ -339,7 +356,8 @@ int run_task_process(int argc, char** argv) {
         while (clock.sleep(100ms, end))
             if (g_terminate) stop.request_stop();
     });
-    log.info(Component::task_manager, fmt::format("task {} starts, process {}", spec->identifier, ::getpid()));
+    log.info(Component::task_manager,
+             fmt::format("task {} starts, process {}", spec->identifier, ::getpid()));
     task.run(stop.get_token());
     return progress.snapshot().state == TaskState::stopped ? 0 : 1;
 }

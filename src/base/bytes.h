@@ -27,7 +27,9 @@ inline std::string_view as_text(Bytes b) noexcept {
 class ByteBuffer {
 public:
     ByteBuffer() = default;
-    ByteBuffer(ByteBuffer&& o) noexcept : data_(o.data_), size_(o.size_), capacity_(o.capacity_) { o.forget(); }
+    ByteBuffer(ByteBuffer&& o) noexcept : data_(o.data_), size_(o.size_), capacity_(o.capacity_) {
+        o.forget();
+    }
     ByteBuffer& operator=(ByteBuffer&& o) noexcept {
         if (this != &o) {
             ::operator delete(data_);

@@ -14,9 +14,11 @@ namespace godwit {
 
 // Whole file replaced in one step (write beside, fsync when `durable`, rename). Mode 0600.
 [[nodiscard]] Result<> write_file(const std::filesystem::path& path, std::string_view content, bool durable);
-[[nodiscard]] Result<std::string> read_file(const std::filesystem::path& path, std::size_t bytes_max = 64U << 20);
+[[nodiscard]] Result<std::string> read_file(const std::filesystem::path& path,
+                                            std::size_t bytes_max = 64U << 20);
 
-// A process is its pid and its start time (field 22 of /proc/PID/stat), so a reused pid is not mistaken for it.
+// A process is its pid and its start time (field 22 of /proc/PID/stat), so a reused pid is not mistaken for
+// it.
 struct ProcessId {
     pid_t pid = 0;
     unsigned long long start_time = 0;

@@ -13,17 +13,28 @@ namespace godwit {
 
 std::string_view name(Component component) noexcept {
     switch (component) {
-        case Component::task_manager: return "TASK_MANAGER";
-        case Component::tables_manager: return "TABLES_MANAGER";
-        case Component::metadata_manager: return "METADATA_MANAGER";
-        case Component::source_unload: return "SOURCE_UNLOAD";
-        case Component::source_capture: return "SOURCE_CAPTURE";
-        case Component::target_load: return "TARGET_LOAD";
-        case Component::target_apply: return "TARGET_APPLY";
-        case Component::sorter: return "SORTER";
-        case Component::communication: return "COMMUNICATION";
-        case Component::common: return "COMMON";
-        case Component::rest_server: return "REST_SERVER";
+        case Component::task_manager:
+            return "TASK_MANAGER";
+        case Component::tables_manager:
+            return "TABLES_MANAGER";
+        case Component::metadata_manager:
+            return "METADATA_MANAGER";
+        case Component::source_unload:
+            return "SOURCE_UNLOAD";
+        case Component::source_capture:
+            return "SOURCE_CAPTURE";
+        case Component::target_load:
+            return "TARGET_LOAD";
+        case Component::target_apply:
+            return "TARGET_APPLY";
+        case Component::sorter:
+            return "SORTER";
+        case Component::communication:
+            return "COMMUNICATION";
+        case Component::common:
+            return "COMMON";
+        case Component::rest_server:
+            return "REST_SERVER";
     }
     return "COMMON";
 }
@@ -57,9 +68,9 @@ void Log::write(Component component, Severity severity, std::string_view text, s
     if (const auto slash = file.rfind('/'); slash != std::string_view::npos) file.remove_prefix(slash + 1);
     constexpr char kLetters[] = {'E', 'W', 'I', 'D', 'T'};
     const auto now = std::time(nullptr);
-    std::string line = fmt::format("{:08}: {:%Y-%m-%dT%H:%M:%S} [{:<16}]{}:  {}  ({}:{})\n", ::syscall(SYS_gettid),
-                                   fmt::gmtime(now), name(component), kLetters[static_cast<int>(severity)], text,
-                                   file, where.line());
+    std::string line = fmt::format("{:08}: {:%Y-%m-%dT%H:%M:%S} [{:<16}]{}:  {}  ({}:{})\n",
+                                   ::syscall(SYS_gettid), fmt::gmtime(now), name(component),
+                                   kLetters[static_cast<int>(severity)], text, file, where.line());
     // one event, one line
     for (std::size_t i = 0; i + 1 < line.size(); ++i)
         if (line[i] == '\n' || line[i] == '\r') line[i] = ' ';
@@ -72,8 +83,8 @@ void Log::write(Component component, Severity severity, std::string_view text, s
 void Log::rotate() {
     std::error_code ignored;
     for (int i = files_max_; i > 1; --i)
-        std::filesystem::rename(path_.string() + "." + std::to_string(i - 1), path_.string() + "." + std::to_string(i),
-                                ignored);
+        std::filesystem::rename(path_.string() + "." + std::to_string(i - 1),
+                                path_.string() + "." + std::to_string(i), ignored);
     std::filesystem::rename(path_, path_.string() + ".1", ignored);
     const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0) return;

@@ -32,11 +32,12 @@ enum class Component : std::uint8_t {
 };
 std::string_view name(Component component) noexcept;
 
-// Thread safe. Writes to one file of at most `file_bytes_max`, keeping `files_max` old ones (path.1, path.2 ...);
-// an empty path writes to standard error.
+// Thread safe. Writes to one file of at most `file_bytes_max`, keeping `files_max` old ones (path.1, path.2
+// ...); an empty path writes to standard error.
 class Log {
 public:
-    explicit Log(std::filesystem::path path = {}, std::uint64_t file_bytes_max = 100ULL << 20, int files_max = 10);
+    explicit Log(std::filesystem::path path = {}, std::uint64_t file_bytes_max = 100ULL << 20,
+                 int files_max = 10);
     ~Log();
     Log(const Log&) = delete;
     Log& operator=(const Log&) = delete;
@@ -49,7 +50,8 @@ public:
     void error(Component c, std::string_view text, std::source_location w = std::source_location::current()) {
         write(c, Severity::error, text, w);
     }
-    void warning(Component c, std::string_view text, std::source_location w = std::source_location::current()) {
+    void warning(Component c, std::string_view text,
+                 std::source_location w = std::source_location::current()) {
         write(c, Severity::warning, text, w);
     }
     void info(Component c, std::string_view text, std::source_location w = std::source_location::current()) {

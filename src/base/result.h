@@ -50,7 +50,8 @@ struct Error {
 template <class T = void>
 using Result = std::expected<T, Error>;
 
-[[nodiscard]] inline std::unexpected<Error> fail(ErrorCode code, std::string message, Retry retry = Retry::never) {
+[[nodiscard]] inline std::unexpected<Error> fail(ErrorCode code, std::string message,
+                                                 Retry retry = Retry::never) {
     return std::unexpected(Error{code, retry, std::move(message), {}, {}});
 }
 
@@ -59,14 +60,14 @@ std::string_view name(ErrorCode code) noexcept;
 }  // namespace godwit
 
 // auto tables = GW_TRY(source.tables(selection));   returns the error upward (GNU statement expression)
-#define GW_TRY(expr)                                                       \
-    __extension__({                                                        \
-        auto gw_r = (expr);                                                \
-        if (!gw_r) return std::unexpected(std::move(gw_r).error());        \
-        *std::move(gw_r);                                                  \
+#define GW_TRY(expr)                                                \
+    __extension__({                                                 \
+        auto gw_r = (expr);                                         \
+        if (!gw_r) return std::unexpected(std::move(gw_r).error()); \
+        *std::move(gw_r);                                           \
     })
 // GW_CHECK(call());   the same for Result<>
-#define GW_CHECK(expr)                                                             \
-    do {                                                                           \
+#define GW_CHECK(expr)                                                                  \
+    do {                                                                                \
         if (auto gw_r = (expr); !gw_r) return std::unexpected(std::move(gw_r).error()); \
     } while (false)

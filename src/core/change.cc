@@ -78,7 +78,8 @@ void RecordWriter::keepalive(std::uint64_t order_end, std::string_view position)
     finish();
 }
 
-void RecordWriter::truncate(std::uint32_t subxid, std::uint8_t flags, const std::vector<std::uint32_t>& relations) {
+void RecordWriter::truncate(std::uint32_t subxid, std::uint8_t flags,
+                            const std::vector<std::uint32_t>& relations) {
     open(RecordKind::truncate);
     to_.put_le(subxid);
     to_.put_u8(flags);
@@ -124,7 +125,9 @@ bool RecordReader::next(Record& r) {
     ByteReader in(body);
     r.kind = static_cast<RecordKind>(r.raw[4]);
     switch (r.kind) {
-        case RecordKind::relation: r.relation = in.le<std::uint32_t>(); break;
+        case RecordKind::relation:
+            r.relation = in.le<std::uint32_t>();
+            break;
         case RecordKind::begin: {
             r.xid = in.le<std::uint32_t>();
             r.order = in.le<std::uint64_t>();
@@ -162,7 +165,9 @@ bool RecordReader::next(Record& r) {
             r.position = as_text(in.take(in.le<std::uint32_t>()));
             if (r.kind == RecordKind::commit) r.commit_time_us = in.le<std::int64_t>();
             break;
-        default: failed_ = true; return false;
+        default:
+            failed_ = true;
+            return false;
     }
     if (in.failed()) {
         failed_ = true;

@@ -1,7 +1,7 @@
 #pragma once
-// Changes as flat records: the form in memory, in the spool and at the target's door is one and the same, so a
-// change is encoded once. A record is `u32 length` (of what follows) then `u8 kind` then the body; integers are
-// little endian. Records never span chunks. Cells stay in the source's encoding.
+// Changes as flat records: the form in memory, in the spool and at the target's door is one and the same, so
+// a change is encoded once. A record is `u32 length` (of what follows) then `u8 kind` then the body; integers
+// are little endian. Records never span chunks. Cells stay in the source's encoding.
 //
 //   relation   u32 id, u64 source_id, schema, table, u8 identity, u16 columns { name, u32 type_id,
 //                                                  introduces a table version; `id` is unique within one log
@@ -15,7 +15,8 @@
 //
 //   row        u16 cells { u8 state, [u32 length, bytes] }
 //
-// `order` numbers are the source's log order as one u64 (PostgreSQL: the LSN); they only ever grow within a log.
+// `order` numbers are the source's log order as one u64 (PostgreSQL: the LSN); they only ever grow within a
+// log.
 
 #include <cstdint>
 #include <string>
@@ -117,9 +118,9 @@ struct Record {
     OldRow old_kind = OldRow::none;
     RowView old_row, row;
     std::uint8_t flags = 0;
-    Bytes list;                // begin: aborted subtransactions, truncate: relations; u32 each
-    std::string_view position; // commit, keepalive
-    Bytes raw;                 // the whole record with its length
+    Bytes list;                 // begin: aborted subtransactions, truncate: relations; u32 each
+    std::string_view position;  // commit, keepalive
+    Bytes raw;                  // the whole record with its length
 };
 
 // Writes records. Not thread safe. A row is written cell by cell between begin_row() and end_row().

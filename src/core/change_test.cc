@@ -9,7 +9,8 @@ namespace {
 TEST(Change, RecordsRoundTrip) {
     ByteBuffer buffer;
     RecordWriter writer(buffer);
-    Relation relation{7, 16384, {"shop", "orders"}, {{"id", 20, -1, true}, {"note", 25, -1, false}}, RowIdentity::key};
+    Relation relation{
+        7, 16384, {"shop", "orders"}, {{"id", 20, -1, true}, {"note", 25, -1, false}}, RowIdentity::key};
     writer.relation(relation);
     writer.begin(99, 4096, 1234567, true, {5, 6});
     writer.start(RecordKind::insert, 7, 0);

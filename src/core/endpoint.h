@@ -1,5 +1,6 @@
 #pragma once
-// How to reach one database, as the control plane hands it to a task. Holds secrets: never logged, never stored.
+// How to reach one database, as the control plane hands it to a task. Holds secrets: never logged, never
+// stored.
 
 #include <cstdint>
 #include <map>

@@ -12,7 +12,8 @@ struct Position {
     bool operator==(const Position&) const = default;
 };
 
-// Which changes a table's snapshot already contains; the source's own text, kept with the table's row on the target.
+// Which changes a table's snapshot already contains; the source's own text, kept with the table's row on the
+// target.
 struct SnapshotMark {
     std::string token;
     [[nodiscard]] bool empty() const noexcept { return token.empty(); }

@@ -34,31 +34,32 @@ public:
 // A physical or key range of one table, read by one statement. `low`/`high` are the source's own tokens.
 struct Slice {
     std::uint32_t number = 0;
-    std::size_t leaf = 0;  // index into TableLoad::leaves
-    std::string low, high; // high empty: to the end
+    std::size_t leaf = 0;   // index into TableLoad::leaves
+    std::string low, high;  // high empty: to the end
 };
 
 // One table, locked and verified, ready to be read under the load's snapshot.
 struct TableLoad {
-    TableSchema schema;            // as the snapshot sees it
-    std::vector<TableName> leaves; // what is really read
+    TableSchema schema;             // as the snapshot sees it
+    std::vector<TableName> leaves;  // what is really read
     std::vector<Slice> slices;
-    std::string handle;            // the source's own
+    std::string handle;  // the source's own
 };
 
 // The snapshot of a load.
 struct LoadContext {
-    Position start;       // of the log; empty when nothing is captured
-    SnapshotMark mark;    // empty when nothing is captured
-    std::string snapshot; // the source's own name of it
-    bool resumed = false; // the snapshot of an earlier process of this task still stands
+    Position start;        // of the log; empty when nothing is captured
+    SnapshotMark mark;     // empty when nothing is captured
+    std::string snapshot;  // the source's own name of it
+    bool resumed = false;  // the snapshot of an earlier process of this task still stands
 };
 
 struct LoadRequest {
-    bool capture = false;      // changes follow: fix the log's start together with the snapshot
-    bool resume = false;       // try the snapshot that an earlier process of this task left held
-    bool aside = false;        // a snapshot of its own beside whatever else is held, without changes (comparison)
-    bool only_resume = false;  // when there is no such snapshot, leave everything as it is and say resumed = false
+    bool capture = false;  // changes follow: fix the log's start together with the snapshot
+    bool resume = false;   // try the snapshot that an earlier process of this task left held
+    bool aside = false;    // a snapshot of its own beside whatever else is held, without changes (comparison)
+    bool only_resume =
+        false;  // when there is no such snapshot, leave everything as it is and say resumed = false
     std::uint32_t wait_s_max = 600;  // for running transactions of the source (TransactionConsistencyTimeout)
 };
 
@@ -84,8 +85,9 @@ public:
     [[nodiscard]] virtual std::uint32_t new_relation_id() = 0;
     // Every relation record is also given here, before the first change that uses it.
     virtual void define(const Relation& relation) = 0;
-    [[nodiscard]] virtual Result<> stream_commit(std::uint32_t stream, std::uint64_t order, std::uint64_t order_end,
-                                                 std::string_view position, std::int64_t commit_time_us) = 0;
+    [[nodiscard]] virtual Result<> stream_commit(std::uint32_t stream, std::uint64_t order,
+                                                 std::uint64_t order_end, std::string_view position,
+                                                 std::int64_t commit_time_us) = 0;
     virtual void stream_abort(std::uint32_t stream, std::uint32_t subxid) = 0;
     // All open streams are void: the connection was lost, they will come again.
     virtual void streams_lost() = 0;
@@ -147,7 +149,8 @@ public:
     virtual void end_load(const LoadContext& load) = 0;
     // A single table, now, under a snapshot of its own (reload, new table). Same life as begin_load().
     [[nodiscard]] virtual Result<LoadContext> begin_table_load(const TableSchema& table, bool newly_published,
-                                                               std::uint32_t wait_s_max, std::stop_token stop) = 0;
+                                                               std::uint32_t wait_s_max,
+                                                               std::stop_token stop) = 0;
 
     // --- changes
     // Is the transaction of this begin record already in the snapshot of this mark?
@@ -158,10 +161,12 @@ public:
     // position is smaller.
     [[nodiscard]] virtual Result<std::uint64_t> order(const Position& position) const = 0;
     [[nodiscard]] virtual Result<Position> parse_position(const std::string& native) const = 0;
-    // What the target takes in changes: "pg.binary" when bytes may be relayed for every table, else text. Before stream().
+    // What the target takes in changes: "pg.binary" when bytes may be relayed for every table, else text.
+    // Before stream().
     virtual void set_stream_format(const std::string& format) = 0;
     // Starts the log where nothing was loaded (cdc tasks): `from` empty = now. Returns the true start.
-    [[nodiscard]] virtual Result<Position> begin_capture(const Position& from, const std::vector<TableSchema>& tables,
+    [[nodiscard]] virtual Result<Position> begin_capture(const Position& from,
+                                                         const std::vector<TableSchema>& tables,
                                                          std::stop_token stop) = 0;
     // Where the source's history parted from this one (ServerTraits::timeline): positions beyond mean
     // something else now. Nothing: it goes on. data_loss: the source never was on it, or cannot tell.
@@ -175,19 +180,22 @@ public:
     // Runs until stopped or an error; reconnecting is the caller's work.
     [[nodiscard]] virtual Result<> stream(const Position& from, ChangeSink& sink, std::stop_token stop) = 0;
     [[nodiscard]] virtual Result<SourceHealth> health() = 0;
-    // The source holds more log than is acknowledged: asks it to let go now, where it would by itself do so later.
+    // The source holds more log than is acknowledged: asks it to let go now, where it would by itself do so
+    // later.
     virtual void let_go() {}
     // Catalogue polling; also mends publications. `known` are the tables of the task.
-    [[nodiscard]] virtual Result<std::vector<CatalogueChange>> poll_catalogue(const Selection& selection,
-                                                                              const std::vector<TableSchema>& known) = 0;
+    [[nodiscard]] virtual Result<std::vector<CatalogueChange>> poll_catalogue(
+        const Selection& selection, const std::vector<TableSchema>& known) = 0;
     // What the API shows as RecoveryCheckpoint's position after stream() has ended.
     [[nodiscard]] virtual Result<Position> recovery_position(const Position& applied) = 0;
     // --- comparison, under the snapshot of `load` (begin_table_load or begin_load). Thread safe.
     [[nodiscard]] virtual Result<TableDigest> digest(const LoadContext& load, const TableSchema& table,
                                                      std::stop_token stop) = 0;
     // Rows whose key hashes into `bucket` of `buckets`, ordered by key.
-    [[nodiscard]] virtual Result<std::vector<KeyDigest>> key_digests(const LoadContext& load, const TableSchema& table,
-                                                                     std::uint32_t bucket, std::uint32_t buckets,
+    [[nodiscard]] virtual Result<std::vector<KeyDigest>> key_digests(const LoadContext& load,
+                                                                     const TableSchema& table,
+                                                                     std::uint32_t bucket,
+                                                                     std::uint32_t buckets,
                                                                      std::stop_token stop) = 0;
 
     // Removes what the task made on the source (slot, publications). Idempotent.

@@ -17,18 +17,19 @@ struct TableName {
 
 struct ColumnSchema {
     std::string name;
-    std::string native_type;       // as the source's DDL spells it: numeric(10,2), "shop"."mood"[]
-    std::uint32_t type_id = 0;     // the source's own number (PostgreSQL: type oid)
+    std::string native_type;    // as the source's DDL spells it: numeric(10,2), "shop"."mood"[]
+    std::uint32_t type_id = 0;  // the source's own number (PostgreSQL: type oid)
     std::int32_t type_modifier = -1;
-    std::int32_t number = 0;       // stable over renames (PostgreSQL: attnum)
+    std::int32_t number = 0;  // stable over renames (PostgreSQL: attnum)
     bool not_null = false;
-    bool generated = false;        // computed by the database; never written
+    bool generated = false;  // computed by the database; never written
     std::string generation_expression;
     std::string default_expression;
-    std::string identity;          // "", "always", "by default"
-    std::string collation;         // quoted and qualified; empty: the type's default
+    std::string identity;            // "", "always", "by default"
+    std::string collation;           // quoted and qualified; empty: the type's default
     bool generated_virtual = false;  // computed when read, not stored
-    // Rows older than the column hold this value without having been rewritten (a constant default at its creation).
+    // Rows older than the column hold this value without having been rewritten (a constant default at its
+    // creation).
     std::optional<std::string> missing_value;
     friend bool operator==(const ColumnSchema&, const ColumnSchema&) = default;
 };
@@ -42,9 +43,16 @@ struct NamedDefinition {
 
 // A type that is not built in. Its own definition; the types that it is made of are UserTypes beside it.
 struct UserType {
-    enum class Kind : std::uint8_t { enumeration, domain, composite, range, extension, base } kind = Kind::base;
-    TableName name;                        // schema and type
-    std::uint32_t type_id = 0;             // the source's numbers
+    enum class Kind : std::uint8_t {
+        enumeration,
+        domain,
+        composite,
+        range,
+        extension,
+        base
+    } kind = Kind::base;
+    TableName name;             // schema and type
+    std::uint32_t type_id = 0;  // the source's numbers
     std::uint32_t array_type_id = 0;
     std::uint32_t multirange_type_id = 0;  // range
     std::uint32_t multirange_array_type_id = 0;
@@ -55,9 +63,9 @@ struct UserType {
     std::vector<NamedDefinition> checks;   // domain
     std::vector<ColumnSchema> attributes;  // composite
     bool row_type = false;                 // composite: belongs to a table
-    std::string range_options;             // range: ", subtype_diff = ..." without subtype and multirange name
-    bool creatable = true;                 // false: needs functions that only its owner can give
-    std::string extension;                 // extension
+    std::string range_options;  // range: ", subtype_diff = ..." without subtype and multirange name
+    bool creatable = true;      // false: needs functions that only its owner can give
+    std::string extension;      // extension
     std::string extension_version;
     std::string extension_schema;
 };
@@ -75,20 +83,20 @@ struct ForeignKey {
 };
 struct SequenceState {
     TableName name;
-    std::string column;     // whose default or identity uses it
-    bool owned = false;     // dies with the column
+    std::string column;  // whose default or identity uses it
+    bool owned = false;  // dies with the column
     bool identity = false;
     std::string data_type;
     std::string start, increment, minimum, maximum, cache;
     bool cycle = false;
     std::int64_t last_value = 0;
     bool is_called = false;
-    bool readable = true;   // false: no right to read last_value
+    bool readable = true;  // false: no right to read last_value
 };
 struct TableExtras {
     bool read = false;
-    std::vector<IndexDefinition> indexes;       // neither the primary key's nor a constraint's
-    std::vector<NamedDefinition> constraints;   // unique and exclusion
+    std::vector<IndexDefinition> indexes;      // neither the primary key's nor a constraint's
+    std::vector<NamedDefinition> constraints;  // unique and exclusion
     std::vector<NamedDefinition> checks;
     std::vector<ForeignKey> foreign_keys;
     std::vector<SequenceState> sequences;
@@ -96,9 +104,9 @@ struct TableExtras {
 
 // How the source names a row in UPDATE and DELETE.
 enum class RowIdentity : std::uint8_t {
-    none,   // updates and deletes cannot be captured: insert-only
-    key,    // `identity_columns`, sent when they change and with every delete
-    full,   // the whole old row is sent
+    none,  // updates and deletes cannot be captured: insert-only
+    key,   // `identity_columns`, sent when they change and with every delete
+    full,  // the whole old row is sent
 };
 
 // A partition as the catalogue has it.
@@ -114,25 +122,27 @@ struct LeafState {
 struct TableSchema {
     TableName name;
     std::uint64_t source_id = 0;  // the source's own number (PostgreSQL: relation oid of the root)
-    std::uint64_t storage_id = 0;  // changes when the rows are rewritten (PostgreSQL: relfilenode); 0: not known
+    std::uint64_t storage_id =
+        0;  // changes when the rows are rewritten (PostgreSQL: relfilenode); 0: not known
     std::uint64_t columns_id =
         0;  // changes when the definition of any column is touched, even if back and forth
     std::uint64_t name_id = 0;  // changes when the table is renamed, even if back and forth; 0: not known
     std::vector<ColumnSchema> columns;
-    std::vector<std::string> primary_key;       // in key order; empty: none
+    std::vector<std::string> primary_key;  // in key order; empty: none
     std::string primary_key_name;
     bool primary_key_deferrable = false;
     RowIdentity identity = RowIdentity::none;
-    std::vector<std::string> identity_columns;  // what rows are matched by; all columns with `full` and no usable key
+    std::vector<std::string>
+        identity_columns;  // what rows are matched by; all columns with `full` and no usable key
     std::uint64_t bytes_estimate = 0;
     std::int64_t rows_estimate = 0;
     bool is_view = false;
-    bool full_load_only = false;                // unlogged, foreign: no changes come
+    bool full_load_only = false;  // unlogged, foreign: no changes come
     bool partitioned = false;
-    std::vector<TableName> leaves;              // of a partitioned table
-    std::vector<LeafState> leaf_states;         // in the same order; what a poll compares
-    std::vector<UserType> types;                // that the columns need, each after those it is made of
-    TableExtras extras;                         // filled when asked for
+    std::vector<TableName> leaves;       // of a partitioned table
+    std::vector<LeafState> leaf_states;  // in the same order; what a poll compares
+    std::vector<UserType> types;         // that the columns need, each after those it is made of
+    TableExtras extras;                  // filled when asked for
 
     [[nodiscard]] const ColumnSchema* column(const std::string& column_name) const {
         for (const auto& c : columns)

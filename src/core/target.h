@@ -1,6 +1,6 @@
 #pragma once
-// What the engine asks of a target. On a transactional target the ledger (generations, slices, positions) is rows
-// of the target and commits with the data; the server itself refuses what was overtaken.
+// What the engine asks of a target. On a transactional target the ledger (generations, slices, positions) is
+// rows of the target and commits with the data; the server itself refuses what was overtaken.
 
 #include <cstdint>
 #include <memory>
@@ -34,8 +34,8 @@ struct TableState {
     TablePhase phase = TablePhase::waiting;
     std::uint64_t generation = 0;  // counts loads
     SnapshotMark mark;
-    Position applied;              // `loaded`: what catch-up has reached; empty = the mark
-    std::string reason;            // why suspended
+    Position applied;    // `loaded`: what catch-up has reached; empty = the mark
+    std::string reason;  // why suspended
     std::uint64_t rows = 0;
     std::uint64_t source_id = 0;  // TableSchema::source_id; 0: not known
 };
@@ -51,8 +51,8 @@ struct Ledger {
 
 struct PreparedTable {
     std::uint64_t generation = 0;
-    std::string format;   // agreed load format, from what the source offers
-    bool created = false; // godwit made it: keys are still to be built
+    std::string format;    // agreed load format, from what the source offers
+    bool created = false;  // godwit made it: keys are still to be built
     std::vector<std::string> warnings;
 };
 
@@ -104,11 +104,18 @@ struct TableApplied {
 
 // A change of a table's shape, derived by the engine from two versions.
 struct SchemaChange {
-    enum class Kind : std::uint8_t { add_column, drop_column, rename_column, change_type, rename_table, drop_table } kind;
+    enum class Kind : std::uint8_t {
+        add_column,
+        drop_column,
+        rename_column,
+        change_type,
+        rename_table,
+        drop_table
+    } kind;
     TableName table;
-    ColumnSchema column;   // add, change_type: the new one
-    std::string old_name;  // drop, rename
-    std::string new_name;  // rename
+    ColumnSchema column;          // add, change_type: the new one
+    std::string old_name;         // drop, rename
+    std::string new_name;         // rename
     std::string new_schema;       // rename_table: of the source; empty: the same
     std::vector<UserType> types;  // that the column needs, each after those it is made of
     // Its cells come in binary. Where they may not pass so, the change fails with `unsupported`,
@@ -117,8 +124,10 @@ struct SchemaChange {
 };
 
 // Applies records inside one target transaction at a time. Use by one thread.
-// fast: statements of many rows, sent ahead of their answers; any row that does not meet exactly what the log says
-//       makes commit() fail with ErrorCode::conflict, nothing applied. The engine then replays the same records
+// fast: statements of many rows, sent ahead of their answers; any row that does not meet exactly what the log
+// says
+//       makes commit() fail with ErrorCode::conflict, nothing applied. The engine then replays the same
+//       records
 // careful: rows that fail are judged singly by the policy and written to awsdms_apply_exceptions.
 class Applier {
 public:
@@ -136,8 +145,8 @@ public:
     // The common position and the states of tables commit with the rows. Without `position` only the tables.
     [[nodiscard]] virtual Result<> commit(const std::optional<Position>& position,
                                           const std::vector<TableState>& tables) = 0;
-    // Can the target still lose a commit when it crashes (synchronous_commit=off)? It then loses the newest ones. What
-    // is not durable is not acknowledged to the source and stays in the spool.
+    // Can the target still lose a commit when it crashes (synchronous_commit=off)? It then loses the newest
+    // ones. What is not durable is not acknowledged to the source and stays in the spool.
     [[nodiscard]] virtual bool durable() const { return true; }
     // Waits until every commit so far is on the target's disk. Between transactions.
     [[nodiscard]] virtual Result<> make_durable() { return {}; }
@@ -174,7 +183,8 @@ public:
     // Builds the key, gathers statistics, sets the phase. All slices are in.
     [[nodiscard]] virtual Result<> finish_load(const TableSchema& table, const PreparedTable& prepared,
                                                TablePhase phase, std::uint64_t rows) = 0;
-    [[nodiscard]] virtual Result<> set_phase(const TableName& table, TablePhase phase, const std::string& reason) = 0;
+    [[nodiscard]] virtual Result<> set_phase(const TableName& table, TablePhase phase,
+                                             const std::string& reason) = 0;
 
     // --- changes
     [[nodiscard]] virtual Result<std::unique_ptr<Applier>> open_applier(const ConflictPolicy& policy) = 0;
@@ -185,16 +195,21 @@ public:
         virtual ~Snapshot() = default;
         // `table` as the source has it
         [[nodiscard]] virtual Result<TableDigest> digest(const TableSchema& table, std::stop_token stop) = 0;
-        [[nodiscard]] virtual Result<std::vector<KeyDigest>> key_digests(const TableSchema& table, std::uint32_t bucket,
+        [[nodiscard]] virtual Result<std::vector<KeyDigest>> key_digests(const TableSchema& table,
+                                                                         std::uint32_t bucket,
                                                                          std::uint32_t buckets,
                                                                          std::stop_token stop) = 0;
     };
     [[nodiscard]] virtual Result<std::unique_ptr<Snapshot>> open_snapshot() = 0;
 
-    // Secondary indexes, foreign keys, checks, defaults, identity (CreateSecondaryIndexes); sequences (SyncSequences).
-    [[nodiscard]] virtual Result<std::vector<std::string>> create_secondary(const std::vector<TableSchema>& tables) = 0;
-    // Sets sequences and identities beyond the source's (SyncSequences, cutover). What could not be set, by name.
-    [[nodiscard]] virtual Result<std::vector<std::string>> sync_sequences(const std::vector<TableSchema>& tables) = 0;
+    // Secondary indexes, foreign keys, checks, defaults, identity (CreateSecondaryIndexes); sequences
+    // (SyncSequences).
+    [[nodiscard]] virtual Result<std::vector<std::string>> create_secondary(
+        const std::vector<TableSchema>& tables) = 0;
+    // Sets sequences and identities beyond the source's (SyncSequences, cutover). What could not be set, by
+    // name.
+    [[nodiscard]] virtual Result<std::vector<std::string>> sync_sequences(
+        const std::vector<TableSchema>& tables) = 0;
     // Removes the task's rows from the ledger (the task is deleted).
     [[nodiscard]] virtual Result<> forget_task(const TaskIdentity& task) = 0;
 };

@@ -1,8 +1,8 @@
 #pragma once
 // The contract between the control plane and a task process.
 //
-// Started as `godwit task-process --folder DIR`, with a TaskSpec as one JSON document on standard input (it holds
-// secrets, so it is never a file). The folder holds:
+// Started as `godwit task-process --folder DIR`, with a TaskSpec as one JSON document on standard input (it
+// holds secrets, so it is never a file). The folder holds:
 //   lock          pid and start time of the process that owns the folder (base/files.h)
 //   status.json   TaskReport, replaced as a whole at most every 200 ms and at each change of state
 //   control.sock  one JSON object per line in, one out:
@@ -24,12 +24,13 @@
 namespace godwit {
 
 enum class MigrationType : std::uint8_t { full_load, cdc, full_load_and_cdc };
-// fresh: start-replication; resume: resume-processing; reload: reload-target; drop: remove slots and publications;
-// compare: read both sides of a task at rest, leave the answer of {"op":"compare"} in compare.json and end
+// fresh: start-replication; resume: resume-processing; reload: reload-target; drop: remove slots and
+// publications; compare: read both sides of a task at rest, leave the answer of {"op":"compare"} in
+// compare.json and end
 enum class StartType : std::uint8_t { fresh, resume, reload, drop, compare };
 
 struct TaskSpec {
-    std::string id;          // last part of the ARN, lower case
+    std::string id;  // last part of the ARN, lower case
     std::string arn;
     std::string identifier;
     MigrationType type = MigrationType::full_load;
@@ -41,7 +42,7 @@ struct TaskSpec {
     std::string cdc_start;       // native position or checkpoint or empty
     std::string cdc_stop;        // server_time:... / commit_time:... or empty
     std::uint64_t memory_bytes_max = 512ULL << 20;
-    int workers_max = 0;         // 0: by the machine
+    int workers_max = 0;  // 0: by the machine
 };
 
 enum class TaskState : std::uint8_t { starting, running, stopped, failed };
@@ -70,16 +71,16 @@ struct TaskEventReport {  // for DescribeEvents; ordered, kept up to 1000
 
 struct TaskReport {
     TaskState state = TaskState::starting;
-    std::string phase;             // "full load", "cached changes", "change processing"
-    std::string stop_reason;       // "NORMAL", "FULL_LOAD_ONLY_FINISHED", ...
-    std::string last_error;        // text for LastFailureMessage's "Last Error  <text>"
-    bool recoverable = false;      // RECOVERABLE_ERROR / FATAL_ERROR
+    std::string phase;         // "full load", "cached changes", "change processing"
+    std::string stop_reason;   // "NORMAL", "FULL_LOAD_ONLY_FINISHED", ...
+    std::string last_error;    // text for LastFailureMessage's "Last Error  <text>"
+    bool recoverable = false;  // RECOVERABLE_ERROR / FATAL_ERROR
     std::int64_t start_us = 0, fresh_start_us = 0, stop_us = 0;
     std::int64_t full_load_start_us = 0, full_load_finish_us = 0;
-    std::string checkpoint;        // RecoveryCheckpoint text
+    std::string checkpoint;                           // RecoveryCheckpoint text
     std::string applied_position, captured_position;  // native
     std::uint64_t retained_log_bytes = 0;
-    std::int64_t lag_ms = -1;      // commit to visible, of the last applied transaction; -1 unknown
+    std::int64_t lag_ms = -1;  // commit to visible, of the last applied transaction; -1 unknown
     std::int64_t source_lag_ms = -1;
     std::uint64_t rows_per_second = 0, changes_per_second = 0;
     std::uint64_t spool_bytes = 0, memory_bytes = 0;

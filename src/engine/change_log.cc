@@ -33,10 +33,12 @@ constexpr std::size_t kSpareBuffers = 16;
 std::unexpected<Error> io_error(std::string_view what, const std::filesystem::path& path) {
     const int e = errno;
     if (e == ENOSPC || e == EDQUOT)
-        return fail(ErrorCode::resource_exhausted,
-                    fmt::format("the disk of the spool folder {} is full; free space there, capture goes on by itself",
-                                path.parent_path().string()),
-                    Retry::call);
+        return fail(
+            ErrorCode::resource_exhausted,
+            fmt::format(
+                "the disk of the spool folder {} is full; free space there, capture goes on by itself",
+                path.parent_path().string()),
+            Retry::call);
     return fail(ErrorCode::unavailable, fmt::format("{} {}: {}", what, path.string(), std::strerror(e)),
                 Retry::from_checkpoint);
 }
@@ -90,7 +92,8 @@ struct ChangeLog::File {
         for (const Bytes part : {Bytes(head), payload}) {
             std::size_t done = 0;
             while (done < part.size()) {
-                const auto n = ::pwrite(fd, part.data() + done, part.size() - done, static_cast<off_t>(size + done));
+                const auto n =
+                    ::pwrite(fd, part.data() + done, part.size() - done, static_cast<off_t>(size + done));
                 if (n < 0 && errno == EINTR) continue;
                 if (n < 0) {
                     auto error = io_error("cannot write", path);
@@ -108,13 +111,15 @@ struct ChangeLog::File {
     // the payload of the frame at `at`; not_found past the end, data_loss when damaged
     Result<std::pair<Frame, ByteBuffer>> read(std::uint64_t at) const {
         std::array<std::byte, kFrameHead> head{};
-        if (::pread(fd, head.data(), head.size(), static_cast<off_t>(at)) != static_cast<ssize_t>(head.size()))
+        if (::pread(fd, head.data(), head.size(), static_cast<off_t>(at)) !=
+            static_cast<ssize_t>(head.size()))
             return fail(ErrorCode::not_found, "end of " + path.string());
         std::uint32_t length = 0;
         std::uint64_t sum = 0;
         std::memcpy(&length, head.data(), 4);
         std::memcpy(&sum, head.data() + 5, 8);
-        if (at + kFrameHead + length > size) return fail(ErrorCode::data_loss, path.string() + " is cut short");
+        if (at + kFrameHead + length > size)
+            return fail(ErrorCode::data_loss, path.string() + " is cut short");
         ByteBuffer payload;
         std::byte* to = payload.extend(length);
         std::size_t done = 0;
@@ -130,7 +135,8 @@ struct ChangeLog::File {
     }
 };
 
-ChangeLog::ChangeLog(ChangeLogOptions options) : options_(std::move(options)), staging_(std::make_unique<Staging>()) {}
+ChangeLog::ChangeLog(ChangeLogOptions options)
+    : options_(std::move(options)), staging_(std::make_unique<Staging>()) {}
 
 ChangeLog::~ChangeLog() {
     // A guarded spool is what a later process goes on with; anything else comes again from the source.
@@ -256,7 +262,8 @@ Result<> ChangeLog::append(std::vector<std::shared_ptr<Chunk>> chunks, std::opti
         outcome = spill_log();
     if (!outcome && outcome.error().code == ErrorCode::resource_exhausted) {
         // Nothing is lost: the chunks are in memory, reading pauses, the source keeps its log.
-        if (!spool_failed_ && options_.log != nullptr) options_.log->error(Component::sorter, outcome.error().text());
+        if (!spool_failed_ && options_.log != nullptr)
+            options_.log->error(Component::sorter, outcome.error().text());
         spool_failed_ = true;
         spool_failed_at_ = std::chrono::steady_clock::now();
         return {};
@@ -265,9 +272,11 @@ Result<> ChangeLog::append(std::vector<std::shared_ptr<Chunk>> chunks, std::opti
     return outcome;
 }
 
-// The oldest chunks first, so that disk order is log order. Unguarded: only those that the main reader has passed.
+// The oldest chunks first, so that disk order is log order. Unguarded: only those that the main reader has
+// passed.
 Result<> ChangeLog::spill_log() {
-    while (on_disk_ < first_ + chunks_.size() && (guard_ || (on_disk_ < passed_ && memory_bytes_ > options_.memory_bytes_max / 2))) {
+    while (on_disk_ < first_ + chunks_.size() &&
+           (guard_ || (on_disk_ < passed_ && memory_bytes_ > options_.memory_bytes_max / 2))) {
         if (on_disk_ < first_) on_disk_ = first_;
         if (on_disk_ >= first_ + chunks_.size()) break;
         Chunk& chunk = *chunks_[on_disk_ - first_];
@@ -284,8 +293,8 @@ Result<> ChangeLog::spill_log() {
     return {};
 }
 
-// Chunks that lie in another file already (of a streamed transaction, or written before the guard was on) stay there:
-// the guarded file names the place. Returns the first chunk behind those.
+// Chunks that lie in another file already (of a streamed transaction, or written before the guard was on)
+// stay there: the guarded file names the place. Returns the first chunk behind those.
 Result<std::uint64_t> ChangeLog::name_span(std::uint64_t number) {
     const auto end_of = [](const Chunk& c) { return c.file_offset + kFrameHead + c.bytes; };
     const Chunk& first = *chunks_[number - first_];
@@ -354,10 +363,12 @@ Result<ChangeLog::File*> ChangeLog::log_file() {
     }
     // Open transactions do not count: to read no more would not bring their end.
     if (spool_bytes_ - open_bytes_ > options_.spool_bytes_max && !starved())
-        return fail(ErrorCode::resource_exhausted,
-                    fmt::format("the spool holds {} MB, its limit is {} MB (attribute spoolMB of the source endpoint)",
-                                spool_bytes_ >> 20, options_.spool_bytes_max >> 20),
-                    Retry::call);
+        return fail(
+            ErrorCode::resource_exhausted,
+            fmt::format(
+                "the spool holds {} MB, its limit is {} MB (attribute spoolMB of the source endpoint)",
+                spool_bytes_ >> 20, options_.spool_bytes_max >> 20),
+            Retry::call);
     auto file = GW_TRY(create_file(durable_.empty() ? acknowledged_ : durable_, guard_));
     for (const auto& [id, relation] : relations_) {
         ByteBuffer record;
@@ -422,14 +433,15 @@ bool ChangeLog::guarded() const {
     return guard_;
 }
 
-// The main reader has read all there is and waits for the rest of a transaction, which it can release only as a whole:
-// a limit that held now would hold for ever.
+// The main reader has read all there is and waits for the rest of a transaction, which it can release only as
+// a whole: a limit that held now would hold for ever.
 bool ChangeLog::starved() const { return !whole_ && passed_ >= first_ + chunks_.size(); }
 
 bool ChangeLog::full() {
     const std::lock_guard lock(mutex_);
     if (spool_failed_) {
-        if (!starved() && std::chrono::steady_clock::now() - spool_failed_at_ < std::chrono::seconds(1)) return true;
+        if (!starved() && std::chrono::steady_clock::now() - spool_failed_at_ < std::chrono::seconds(1))
+            return true;
         auto again = guard_ ? sync_guard() : spill_log();
         spool_failed_ = !again;
         spool_failed_at_ = std::chrono::steady_clock::now();
@@ -510,7 +522,8 @@ void ChangeLog::stream_abort(std::uint32_t stream, std::uint32_t subxid) {
 
 void ChangeLog::streams_lost() {
     while (!streams_.empty()) stream_abort(streams_.begin()->first, streams_.begin()->first);
-    // an unfinished ordinary transaction comes again as well, but readers have seen its head: the log ends here
+    // an unfinished ordinary transaction comes again as well, but readers have seen its head: the log ends
+    // here
 }
 
 Position ChangeLog::acknowledged() {
@@ -543,7 +556,8 @@ Result<ChunkRef> ChangeLog::read(std::uint64_t number, std::chrono::milliseconds
 bool ChangeLog::concerns(std::uint64_t number, const std::set<std::uint32_t>& relations) const {
     const std::lock_guard lock(mutex_);
     if (number < first_ || number >= first_ + chunks_.size()) return true;
-    return std::ranges::any_of(chunks_[number - first_]->relations, [&](auto r) { return relations.contains(r); });
+    return std::ranges::any_of(chunks_[number - first_]->relations,
+                               [&](auto r) { return relations.contains(r); });
 }
 
 std::uint64_t ChangeLog::end() const {
@@ -558,7 +572,8 @@ void ChangeLog::release_before(std::uint64_t number) {
         if (chunk->file == 0) {
             memory_bytes_ -= chunk->bytes;
             if (chunk.use_count() == 1 && spare_.size() < kSpareBuffers &&
-                chunk->data.capacity() <= 4 * options_.chunk_bytes && chunk->bytes >= options_.chunk_bytes / 2) {
+                chunk->data.capacity() <= 4 * options_.chunk_bytes &&
+                chunk->bytes >= options_.chunk_bytes / 2) {
                 chunk->data.clear();
                 spare_.push_back(std::move(chunk->data));
             }
@@ -690,7 +705,8 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
                 next_relation_ = std::max(next_relation_, relation.id + 1);
             }
     };
-    const auto take_chunk = [&](File& file, std::uint64_t at, const ByteBuffer& payload, std::uint64_t named_in) {
+    const auto take_chunk = [&](File& file, std::uint64_t at, const ByteBuffer& payload,
+                                std::uint64_t named_in) {
         auto chunk = std::make_shared<Chunk>();
         chunk->named_in = named_in;
         chunk->bytes = payload.size();

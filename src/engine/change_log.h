@@ -1,13 +1,14 @@
 #pragma once
-// The log of a task between its source and its target: committed transactions in commit order, as chunks of whole
-// records (core/change.h). One thread writes (the source's stream), others read by chunk number. Chunks stay in
-// memory while there is room; beyond, the oldest go to files of the task's spool folder, in log order. Each is
-// written at most once. Released chunks and their files are dropped.
+// The log of a task between its source and its target: committed transactions in commit order, as chunks of
+// whole records (core/change.h). One thread writes (the source's stream), others read by chunk number. Chunks
+// stay in memory while there is room; beyond, the oldest go to files of the task's spool folder, in log
+// order. Each is written at most once. Released chunks and their files are dropped.
 //
-// Transactions that the source sends while they are open collect their chunks apart, in a file of their own when they
-// are large, and are spliced into the log when they commit.
+// Transactions that the source sends while they are open collect their chunks apart, in a file of their own
+// when they are large, and are spliced into the log when they commit.
 //
-// Guard mode (the slot guard) makes every chunk durable in the spool, so that the source may forget what it holds.
+// Guard mode (the slot guard) makes every chunk durable in the spool, so that the source may forget what it
+// holds.
 
 #include <chrono>
 #include <condition_variable>
@@ -32,7 +33,7 @@ namespace godwit::engine {
 
 // Some whole records. Its bytes are immutable once it is in the log.
 struct Chunk {
-    ByteBuffer data;                       // empty while only on disk
+    ByteBuffer data;  // empty while only on disk
     std::size_t bytes = 0;
     std::vector<std::uint32_t> relations;  // whose changes are inside, each once
     bool mid_transaction = false;          // begins inside a transaction
@@ -51,7 +52,8 @@ struct ChangeLogOptions {
     Log* log = nullptr;
 };
 
-// What a guarded spool of an earlier process covers without a gap: transactions that end after `from`, up to `to`.
+// What a guarded spool of an earlier process covers without a gap: transactions that end after `from`, up to
+// `to`.
 struct SpoolCoverage {
     Position from, to;
 };
@@ -77,9 +79,10 @@ public:
     Position acknowledged() override;
 
     // --- the readers' side.  Thread safe.
-    // Chunk `number` (the first is 1), with its bytes in memory. Waits up to `wait`; nullptr: not there yet, or the
-    // log is closed.
-    [[nodiscard]] Result<ChunkRef> read(std::uint64_t number, std::chrono::milliseconds wait, std::stop_token stop);
+    // Chunk `number` (the first is 1), with its bytes in memory. Waits up to `wait`; nullptr: not there yet,
+    // or the log is closed.
+    [[nodiscard]] Result<ChunkRef> read(std::uint64_t number, std::chrono::milliseconds wait,
+                                        std::stop_token stop);
     [[nodiscard]] bool concerns(std::uint64_t number, const std::set<std::uint32_t>& relations) const;
     [[nodiscard]] std::uint64_t end() const;  // number of the next chunk
     // No reader comes back before this chunk.
@@ -88,8 +91,8 @@ public:
     void passed(std::uint64_t number);
     // The source may forget what ends at or before this position.
     void set_acknowledged(Position position);
-    // From now on everything is durable in the spool, also what is in the log already. It stays so. An error of
-    // resource_exhausted: the disk is full, it comes when there is room.
+    // From now on everything is durable in the spool, also what is in the log already. It stays so. An error
+    // of resource_exhausted: the disk is full, it comes when there is room.
     [[nodiscard]] Result<> start_guard();
     [[nodiscard]] bool guarded() const;
     [[nodiscard]] std::shared_ptr<const Relation> relation(std::uint32_t id) const;  // nullptr: unknown
@@ -134,7 +137,7 @@ private:
     mutable std::mutex mutex_;  // guards everything below
     std::condition_variable_any ready_;
     std::deque<std::shared_ptr<Chunk>> chunks_;
-    std::uint64_t first_ = 1;    // number of chunks_.front()
+    std::uint64_t first_ = 1;  // number of chunks_.front()
     std::uint64_t passed_ = 1;
     std::uint64_t on_disk_ = 1;  // chunks before this one are on disk (or released)
     std::size_t memory_bytes_ = 0;

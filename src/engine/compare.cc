@@ -15,7 +15,8 @@ constexpr std::size_t kKeysMax = 100;
 constexpr std::uint64_t kRowsPerBucket = 200'000;
 
 Result<std::vector<std::string>> differing(Source& source, Target::Snapshot& target, const LoadContext& at,
-                                           const TableSchema& table, std::uint64_t rows, std::stop_token stop) {
+                                           const TableSchema& table, std::uint64_t rows,
+                                           std::stop_token stop) {
     std::vector<std::string> keys;
     const auto buckets = static_cast<std::uint32_t>(rows / kRowsPerBucket + 1);
     for (std::uint32_t b = 0; b < buckets && keys.size() < kKeysMax; ++b) {
@@ -24,7 +25,7 @@ Result<std::vector<std::string>> differing(Source& source, Target::Snapshot& tar
         for (auto& k : GW_TRY(target.key_digests(table, b, buckets, stop))) seen[k.key].second = k.hash;
         for (const auto& [key, hashes] : seen) {
             if (hashes.first == hashes.second) continue;
-            const char* how = hashes.second.empty() ? "missing on the target"
+            const char* how = hashes.second.empty()  ? "missing on the target"
                               : hashes.first.empty() ? "only on the target"
                                                      : "different";
             keys.push_back(key + " " + how);
@@ -105,8 +106,8 @@ Result<Comparison> compare(Task& task, Source& source, Target& target, Clock& cl
     return result;
 }
 
-Result<Comparison> compare_at_rest(Source& source, Target& target, const Ledger& ledger, const Selection& selection,
-                                   std::stop_token stop) {
+Result<Comparison> compare_at_rest(Source& source, Target& target, const Ledger& ledger,
+                                   const Selection& selection, std::stop_token stop) {
     std::vector<TableSchema> in_step;
     Comparison result;
     const auto found = GW_TRY(source.tables(selection));

@@ -18,7 +18,7 @@ struct Loader::Job {
     PreparedTable prepared;
     std::deque<Slice> todo;
     std::size_t running = 0;
-    bool dead = false;       // suspended or invalidated
+    bool dead = false;  // suspended or invalidated
 };
 
 struct Loader::Shared {
@@ -46,7 +46,9 @@ public:
     }
     // What the server counted in the end; 0 when the slice failed.
     void settle(std::uint64_t rows) {
-        progress_.table(table_, [&](TableReport& t) { t.full_load_rows = t.full_load_rows + rows - std::min(t.full_load_rows + rows, shown_); });
+        progress_.table(table_, [&](TableReport& t) {
+            t.full_load_rows = t.full_load_rows + rows - std::min(t.full_load_rows + rows, shown_);
+        });
         shown_ = unshown_ = 0;
     }
 
@@ -80,8 +82,7 @@ Result<LoadOutcome> Loader::run(const LoadPlan& plan, std::stop_token stop) {
     }
     {
         std::vector<std::jthread> workers;
-        for (int i = 0; i < plan.workers; ++i)
-            workers.emplace_back([&, stop] { work(plan, shared, stop); });
+        for (int i = 0; i < plan.workers; ++i) workers.emplace_back([&, stop] { work(plan, shared, stop); });
     }
     if (shared.error) return std::unexpected(std::move(*shared.error));
     if (stop.stop_requested()) return fail(ErrorCode::cancelled, "the load was stopped");
@@ -204,7 +205,9 @@ Result<> Loader::open(const LoadPlan& plan, Job& job) {
 
 Result<> Loader::load_slice(const LoadPlan& plan, Job& job, const Slice& slice, SliceWriter& writer,
                             std::stop_token stop) {
-    const auto where = [&](Error e) { return std::unexpected(std::move(e).with(fmt::format("slice {}", slice.number))); };
+    const auto where = [&](Error e) {
+        return std::unexpected(std::move(e).with(fmt::format("slice {}", slice.number)));
+    };
     auto fresh = writer.begin(job.load.schema, job.prepared, slice.number);
     if (!fresh) return where(std::move(fresh).error());
     if (*fresh) {
@@ -246,7 +249,8 @@ Result<> Loader::finish(const LoadPlan& plan, Job& job) {
 }
 
 Result<> Loader::table_error(const TableName& name, const Error& error) {
-    log_.error(Component::tables_manager, fmt::format("table {} is suspended: {}", name.text(), error.text()));
+    log_.error(Component::tables_manager,
+               fmt::format("table {} is suspended: {}", name.text(), error.text()));
     progress_.table(name, [&](TableReport& t) {
         t.state = "Table error";
         t.detail = error.text();

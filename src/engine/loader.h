@@ -1,6 +1,6 @@
 #pragma once
-// Full load: a few workers take slices of tables until all are in. A table's key is built by the worker that brought
-// its last slice, beside the slices of other tables.
+// Full load: a few workers take slices of tables until all are in. A table's key is built by the worker that
+// brought its last slice, beside the slices of other tables.
 
 #include <stop_token>
 #include <vector>
@@ -27,12 +27,17 @@ struct LoadPlan {
 
 class Loader {
 public:
-    Loader(Source& source, Target& target, TableBook& book, Progress& progress, const mapping::Settings& settings,
-           Log& log)
-        : source_(source), target_(target), book_(book), progress_(progress), settings_(settings), log_(log) {}
+    Loader(Source& source, Target& target, TableBook& book, Progress& progress,
+           const mapping::Settings& settings, Log& log)
+        : source_(source),
+          target_(target),
+          book_(book),
+          progress_(progress),
+          settings_(settings),
+          log_(log) {}
 
-    // Returns when every table is in, suspended or invalidated. Errors that the whole task must see are returned;
-    // cancelled when stopped.
+    // Returns when every table is in, suspended or invalidated. Errors that the whole task must see are
+    // returned; cancelled when stopped.
     [[nodiscard]] Result<LoadOutcome> run(const LoadPlan& plan, std::stop_token stop);
 
 private:

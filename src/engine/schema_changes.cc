@@ -86,14 +86,15 @@ bool same_shape(const TableSchema& known, const Relation& relation) {
 }
 
 bool same_order(const TableSchema& known, const Relation& relation) {
-    return std::ranges::equal(written(known), written(known, relation), {}, &ColumnSchema::name, &RelationColumn::name);
+    return std::ranges::equal(written(known), written(known, relation), {}, &ColumnSchema::name,
+                              &RelationColumn::name);
 }
 
 ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, const TableSchema* now) {
     ReshapePlan plan;
     if (same_shape(known, relation)) {
-        // Two columns of one type may have swapped their names. The catalogue has to confirm it: the columns of a
-        // partition may stand in another order than those of its root.
+        // Two columns of one type may have swapped their names. The catalogue has to confirm it: the columns
+        // of a partition may stand in another order than those of its root.
         if (same_order(known, relation)) return plan;
         if (now == nullptr || !same_shape(*now, relation) || !same_order(*now, relation)) {
             // Or the names were swapped and are back in their places by now: the rows between went by other
@@ -103,15 +104,17 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
                 fmt::format("columns of table {} had swapped their names for a while", known.name.text()));
         }
     }
-    // Equal names are not enough: where two have been swapped since, the columns' numbers in the catalogue would say
-    // the opposite of what the log's rows mean.
+    // Equal names are not enough: where two have been swapped since, the columns' numbers in the catalogue
+    // would say the opposite of what the log's rows mean.
     if (now == nullptr || !same_shape(*now, relation) || !same_order(*now, relation)) {
         plan.kind = ReshapePlan::Kind::reload;
-        plan.reason = now == nullptr
-                          ? fmt::format("table {} was altered and then dropped at the source", known.name.text())
-                          : fmt::format("table {} was altered more than once before its changes were read; its columns "
-                                        "cannot be told apart: it is loaded anew",
-                                        known.name.text());
+        plan.reason =
+            now == nullptr
+                ? fmt::format("table {} was altered and then dropped at the source", known.name.text())
+                : fmt::format(
+                      "table {} was altered more than once before its changes were read; its columns "
+                      "cannot be told apart: it is loaded anew",
+                      known.name.text());
         if (now == nullptr) plan.kind = ReshapePlan::Kind::undecided;
         return plan;
     }
@@ -140,11 +143,13 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
         });
         if (!taken) continue;
         const std::string aside = fmt::format("gw_rename_{}", renames[i].column.number);
-        plan.changes.push_back({SchemaChange::Kind::rename_column, known.name, renames[i].column, renames[i].old_name, aside});
+        plan.changes.push_back(
+            {SchemaChange::Kind::rename_column, known.name, renames[i].column, renames[i].old_name, aside});
         renames[i].old_name = aside;
     }
     // those that stand aside come last: their new names are free by then
-    std::ranges::stable_partition(renames, [](const SchemaChange& c) { return !c.old_name.starts_with("gw_rename_"); });
+    std::ranges::stable_partition(
+        renames, [](const SchemaChange& c) { return !c.old_name.starts_with("gw_rename_"); });
     plan.changes.insert(plan.changes.end(), renames.begin(), renames.end());
     for (const auto& [number, c] : after) {
         const auto it = before.find(number);
@@ -155,9 +160,10 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
             if (it->second->type_id != c->type_id || known.source_id != now->source_id ||
                 known.storage_id != now->storage_id) {
                 plan.kind = ReshapePlan::Kind::reload;
-                plan.reason = fmt::format("column {} of table {} changed its type, which rewrote the rows without a "
-                                          "trace in the log: it is loaded anew",
-                                          c->name, known.name.text());
+                plan.reason = fmt::format(
+                    "column {} of table {} changed its type, which rewrote the rows without a "
+                    "trace in the log: it is loaded anew",
+                    c->name, known.name.text());
                 return plan;
             }
             plan.changes.push_back(
@@ -165,18 +171,18 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
         }
     }
     if (known.storage_id != now->storage_id && !plan.changes.empty()) {
-        const bool only_adds_constant = std::ranges::none_of(plan.changes, [](const SchemaChange& c) {
-            return c.kind == SchemaChange::Kind::change_type;
-        });
+        const bool only_adds_constant = std::ranges::none_of(
+            plan.changes, [](const SchemaChange& c) { return c.kind == SchemaChange::Kind::change_type; });
         const bool volatile_default = std::ranges::any_of(plan.changes, [](const SchemaChange& c) {
             return c.kind == SchemaChange::Kind::add_column && !c.column.default_expression.empty() &&
                    !c.column.missing_value;
         });
         if (volatile_default || !only_adds_constant) {
             plan.kind = ReshapePlan::Kind::reload;
-            plan.reason = fmt::format("an ALTER rewrote the rows of table {} without a trace in the log: it is loaded "
-                                      "anew",
-                                      known.name.text());
+            plan.reason = fmt::format(
+                "an ALTER rewrote the rows of table {} without a trace in the log: it is loaded "
+                "anew",
+                known.name.text());
             return plan;
         }
     }
@@ -202,13 +208,18 @@ ReshapePlan plan_from_catalogue(const TableSchema& known, const TableSchema& now
 
 std::string describe(const SchemaChange& c) {
     switch (c.kind) {
-        case SchemaChange::Kind::add_column: return "ADD COLUMN " + c.column.name;
-        case SchemaChange::Kind::drop_column: return "DROP COLUMN " + c.old_name;
-        case SchemaChange::Kind::rename_column: return "RENAME COLUMN " + c.old_name + " TO " + c.new_name;
-        case SchemaChange::Kind::change_type: return "ALTER COLUMN " + c.column.name + " TYPE " + c.column.native_type;
+        case SchemaChange::Kind::add_column:
+            return "ADD COLUMN " + c.column.name;
+        case SchemaChange::Kind::drop_column:
+            return "DROP COLUMN " + c.old_name;
+        case SchemaChange::Kind::rename_column:
+            return "RENAME COLUMN " + c.old_name + " TO " + c.new_name;
+        case SchemaChange::Kind::change_type:
+            return "ALTER COLUMN " + c.column.name + " TYPE " + c.column.native_type;
         case SchemaChange::Kind::rename_table:
             return "RENAME TO " + (c.new_schema.empty() ? "" : c.new_schema + ".") + c.new_name;
-        case SchemaChange::Kind::drop_table: return "DROP TABLE";
+        case SchemaChange::Kind::drop_table:
+            return "DROP TABLE";
     }
     return "";
 }

@@ -30,7 +30,8 @@ struct ReshapePlan {
 // Reasons of suspension that end so are mended by a reload, also by a later process.
 inline constexpr std::string_view kLoadedAnew = "it is loaded anew";
 // `now`: the catalogue at this moment, maybe further on than the log; nullptr when the table is gone.
-[[nodiscard]] ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, const TableSchema* now);
+[[nodiscard]] ReshapePlan plan_changes(const TableSchema& known, const Relation& relation,
+                                       const TableSchema* now);
 // The same without a row: both are catalogues, and `now` stood so at this place of the log.
 [[nodiscard]] ReshapePlan plan_from_catalogue(const TableSchema& known, const TableSchema& now);
 // "ADD COLUMN note", for logs

@@ -179,8 +179,8 @@ TEST(SchemaChanges, a_swap_that_keeps_the_names_is_seen_by_numbers) {
     EXPECT_EQ(p.kind, Kind::changes) << "columns in another order are other columns";
 }
 
-// The log still speaks of the time before a swap that the catalogue already shows: numbers would pair values with
-// names that they get later.
+// The log still speaks of the time before a swap that the catalogue already shows: numbers would pair values
+// with names that they get later.
 TEST(SchemaChanges, a_swap_ahead_of_the_log_needs_a_reload) {
     const auto known = table({"id", "a", "note"});
     const auto log = table({"id", "a", "note", "b"});

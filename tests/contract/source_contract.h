@@ -21,8 +21,8 @@ namespace godwit::test {
 
 using namespace std::chrono_literals;
 
-// One source with two tables of (id, text), and an application that changes them: "one" has a key, "two" has none and
-// sends whole old rows.
+// One source with two tables of (id, text), and an application that changes them: "one" has a key, "two" has
+// none and sends whole old rows.
 class SourceBed {
 public:
     virtual ~SourceBed() = default;
@@ -83,10 +83,11 @@ public:
     std::uint32_t new_relation_id() override { return ++relation_; }
     void define(const Relation& relation) override {
         const std::lock_guard lock(mutex_);
-        EXPECT_TRUE(relations_.emplace(relation.id, relation).second || relations_[relation.id].name == relation.name);
+        EXPECT_TRUE(relations_.emplace(relation.id, relation).second ||
+                    relations_[relation.id].name == relation.name);
     }
-    Result<> stream_commit(std::uint32_t stream, std::uint64_t order, std::uint64_t order_end, std::string_view position,
-                           std::int64_t) override {
+    Result<> stream_commit(std::uint32_t stream, std::uint64_t order, std::uint64_t order_end,
+                           std::string_view position, std::int64_t) override {
         const std::lock_guard lock(mutex_);
         begun(order);
         seen_.emplace_back("B");
@@ -180,7 +181,8 @@ private:
                 in_transaction_ = false;
                 ended(r.order, r.position);
                 break;
-            default: break;
+            default:
+                break;
         }
     }
 
@@ -256,7 +258,9 @@ protected:
     // While it lives, the log is read.
     struct Streaming {
         Streaming(Source& source, const Position& from, Reader& to)
-            : thread([&source, from, &to, this](std::stop_token stop) { outcome = source.stream(from, to, stop); }) {}
+            : thread([&source, from, &to, this](std::stop_token stop) {
+                  outcome = source.stream(from, to, stop);
+              }) {}
         Result<> outcome;
         std::jthread thread;
     };
@@ -383,8 +387,9 @@ TEST_P(SourceContract, changes_come_whole_and_in_the_order_of_their_commits) {
         const Streaming streaming(*source, context.start, reader);
         ASSERT_TRUE(reader.sees("+one 103 end"));
     }
-    EXPECT_EQ(reader.seen(), (std::vector<std::string>{"B", "+one 101 a", "+two 101 a", "-one 1", "C", "B", "+two 102 b",
-                                                       "C", "B", "T two", "C", "B", "+one 103 end", "C"}));
+    EXPECT_EQ(reader.seen(),
+              (std::vector<std::string>{"B", "+one 101 a", "+two 101 a", "-one 1", "C", "B", "+two 102 b",
+                                        "C", "B", "T two", "C", "B", "+one 103 end", "C"}));
     for (const auto& [order, position] : reader.ends()) EXPECT_EQ(source->order(position).value_or(0), order);
     EXPECT_LE(source->order(context.start).value_or(~0ULL), reader.begins()[0].order);
     EXPECT_TRUE(source->drop_capture());

@@ -28,7 +28,9 @@ public:
         }
         source_.commit(std::move(changes));
     }
-    void truncate(const std::string& name) override { source_.commit({{RecordKind::truncate, table(name), {}, {}}}); }
+    void truncate(const std::string& name) override {
+        source_.commit({{RecordKind::truncate, table(name), {}, {}}});
+    }
     std::vector<std::string> rows(const std::vector<std::string>& blocks) override {
         std::vector<std::string> out;
         for (const auto& block : blocks) {

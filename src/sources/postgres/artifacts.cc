@@ -15,20 +15,22 @@ constexpr std::string_view kNoRights = "42501";
 Result<> beat(pg::Connection& session, const std::string& schema, const std::string& task, bool& created) {
     created = false;
     const std::string table = pg::quote_name(schema, std::string(kHeartbeat));
-    const auto state =
-        GW_TRY(session.query("SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.to_regclass($1) IS NULL", {table}));
+    const auto state = GW_TRY(
+        session.query("SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.to_regclass($1) IS NULL", {table}));
     if (state.flag(0, 0)) return {};
     const auto touch = [&]() -> Result<> {
         if (state.flag(0, 1)) {
-            GW_CHECK(session.run(fmt::format(
-                "CREATE TABLE IF NOT EXISTS {} (hb_key serial PRIMARY KEY, hb_created_at timestamp, hb_created_by "
-                "varchar(64), hb_last_heartbeat_at timestamp, hb_last_heartbeat_by varchar(64))",
-                table)));
+            GW_CHECK(session.run(
+                fmt::format("CREATE TABLE IF NOT EXISTS {} (hb_key serial PRIMARY KEY, hb_created_at "
+                            "timestamp, hb_created_by "
+                            "varchar(64), hb_last_heartbeat_at timestamp, hb_last_heartbeat_by varchar(64))",
+                            table)));
             created = true;
         }
         const std::string who = pg::quote_literal(("godwit/" + task).substr(0, 64));
         return session.run(fmt::format(
-            "INSERT INTO {0} AS h VALUES (1, pg_catalog.now(), {1}, pg_catalog.now(), {1}) ON CONFLICT (hb_key) DO "
+            "INSERT INTO {0} AS h VALUES (1, pg_catalog.now(), {1}, pg_catalog.now(), {1}) ON CONFLICT "
+            "(hb_key) DO "
             "UPDATE SET hb_last_heartbeat_at = excluded.hb_last_heartbeat_at, hb_last_heartbeat_by = "
             "excluded.hb_last_heartbeat_by",
             table, who));
@@ -80,10 +82,10 @@ COMMIT)",
 }
 
 Result<> drop_ddl_audit(pg::Connection& session, const std::string& schema) {
-    return session.run(fmt::format("DROP EVENT TRIGGER IF EXISTS {}; DROP FUNCTION IF EXISTS {}(); DROP TABLE IF EXISTS {}",
-                                   pg::quote_name(std::string(kIntercept)),
-                                   pg::quote_name(schema, std::string(kIntercept)),
-                                   pg::quote_name(schema, std::string(kAudit))));
+    return session.run(
+        fmt::format("DROP EVENT TRIGGER IF EXISTS {}; DROP FUNCTION IF EXISTS {}(); DROP TABLE IF EXISTS {}",
+                    pg::quote_name(std::string(kIntercept)), pg::quote_name(schema, std::string(kIntercept)),
+                    pg::quote_name(schema, std::string(kAudit))));
 }
 
 }  // namespace godwit::postgres

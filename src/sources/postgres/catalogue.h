@@ -21,9 +21,9 @@ namespace godwit::postgres {
                                                            const Selection* selection,
                                                            bool partitions_as_root);
 
-// Why the rows of a partitioned table are no longer those that its log has made, by what became of its partitions
-// between two readings: with publish_via_partition_root neither ATTACH and DETACH nor TRUNCATE of one partition is in
-// the log. Empty: they are.
+// Why the rows of a partitioned table are no longer those that its log has made, by what became of its
+// partitions between two readings: with publish_via_partition_root neither ATTACH and DETACH nor TRUNCATE of
+// one partition is in the log. Empty: they are.
 [[nodiscard]] std::string rows_changed(const TableSchema& known, const TableSchema& now);
 
 // not_found when there is none

@@ -95,7 +95,8 @@ std::optional<std::vector<std::string>> receive_message(int fd, std::chrono::mil
             need = 4 + n;
             if (in.size() >= need) break;
         }
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
         pollfd p{fd, POLLIN, 0};
         if (left.count() <= 0 || ::poll(&p, 1, static_cast<int>(left.count())) == 0) return {};
         const std::size_t want = need - in.size();
@@ -124,16 +125,19 @@ std::optional<KeeperState> read_state(const std::filesystem::path& path) {
     return s;
 }
 
-// The whole shape of a table and its leaves as one text. Read through plain catalogue queries, which follow the
-// transaction's snapshot (functions like pg_partition_tree would not).
+// The whole shape of a table and its leaves as one text. Read through plain catalogue queries, which follow
+// the transaction's snapshot (functions like pg_partition_tree would not).
 std::string shape_sql(const TableName& t) {
     return fmt::format(
         "WITH RECURSIVE tree AS (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
         "ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = {} "
-        "UNION SELECT i.inhrelid FROM tree JOIN pg_catalog.pg_class p ON p.oid = tree.oid AND p.relkind = 'p' "
+        "UNION SELECT i.inhrelid FROM tree JOIN pg_catalog.pg_class p ON p.oid = tree.oid AND p.relkind = "
+        "'p' "
         "JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.oid) "
-        "SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.format('%s|%s|%s|%s', c.oid, c.relfilenode, c.relname, "
-        "(SELECT pg_catalog.string_agg(pg_catalog.format('%s,%s,%s,%s,%s,%s', a.attnum, a.attname, a.atttypid, "
+        "SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.format('%s|%s|%s|%s', c.oid, c.relfilenode, "
+        "c.relname, "
+        "(SELECT pg_catalog.string_agg(pg_catalog.format('%s,%s,%s,%s,%s,%s', a.attnum, a.attname, "
+        "a.atttypid, "
         "a.atttypmod, a.attisdropped, a.attgenerated), ';' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a "
         "WHERE a.attrelid = c.oid AND a.attnum > 0)), '/' ORDER BY c.oid)), "
         "pg_catalog.string_agg(c.oid::text, ',' ORDER BY c.oid) "
@@ -150,7 +154,8 @@ struct Lock {
 
 class Keeper {
 public:
-    Keeper(EndpointConfig endpoint, std::string task) : endpoint_(std::move(endpoint)), task_(std::move(task)) {
+    Keeper(EndpointConfig endpoint, std::string task)
+        : endpoint_(std::move(endpoint)), task_(std::move(task)) {
         ddl_wait_ = std::chrono::milliseconds(endpoint_.number("ddlwaitms", 2000));
     }
 
@@ -180,22 +185,24 @@ public:
         const auto now = GW_TRY(watcher_->query(shape_sql(table)));
         if (GW_RULE("snapshot.shape_check"))
             if (then.null(0, 0) || now.null(0, 0) || then.text(0, 0) != now.text(0, 0))
-                return fail(ErrorCode::failed_precondition,
-                            "table " + table.text() + " was altered or rewritten since the snapshot was taken");
+                return fail(
+                    ErrorCode::failed_precondition,
+                    "table " + table.text() + " was altered or rewritten since the snapshot was taken");
         locks_.insert_or_assign(table, Lock{std::move(session), then.text(0, 1), {}, false});
         return {};
     }
 
     Result<> unlock(const TableName& table) {
         if (broken_.erase(table) != 0)
-            return fail(ErrorCode::aborted,
-                        "a DDL statement of the source waited for table " + table.text() +
-                            "; its load gave way and starts anew");
+            return fail(ErrorCode::aborted, "a DDL statement of the source waited for table " + table.text() +
+                                                "; its load gave way and starts anew");
         const auto it = locks_.find(table);
-        if (it == locks_.end()) return fail(ErrorCode::aborted, "the lock of table " + table.text() + " was lost");
+        if (it == locks_.end())
+            return fail(ErrorCode::aborted, "the lock of table " + table.text() + " was lost");
         const bool healthy = it->second.session.run("SELECT 1").has_value();
         locks_.erase(it);
-        if (!healthy) return fail(ErrorCode::aborted, "the session that locked table " + table.text() + " was lost");
+        if (!healthy)
+            return fail(ErrorCode::aborted, "the session that locked table " + table.text() + " was lost");
         return {};
     }
 
@@ -208,11 +215,11 @@ public:
                 ++it;
                 continue;
             }
-            const auto waiting = watcher_->query(
-                fmt::format("SELECT count(*) FROM pg_catalog.pg_locks WHERE NOT granted AND locktype = 'relation' "
-                            "AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) "
-                            "AND relation IN ({})",
-                            lock.relations));
+            const auto waiting = watcher_->query(fmt::format(
+                "SELECT count(*) FROM pg_catalog.pg_locks WHERE NOT granted AND locktype = 'relation' "
+                "AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) "
+                "AND relation IN ({})",
+                lock.relations));
             if (!waiting) return false;
             const auto now = std::chrono::steady_clock::now();
             if (waiting->number(0, 0) == 0) {
@@ -260,9 +267,11 @@ Result<KeeperClient> KeeperClient::spawn(const std::string& program, const std::
     const std::string document = to_json(spec);
 
     int in[2];
-    if (::pipe2(in, O_CLOEXEC) != 0) return fail(ErrorCode::resource_exhausted, "cannot make a pipe for the keeper");
-    std::vector<std::string> args{program, "keeper", "postgres", "--folder", folder.string(), "--name", name,
-                                  "--import", import, "--mark", mark, "--start", start};
+    if (::pipe2(in, O_CLOEXEC) != 0)
+        return fail(ErrorCode::resource_exhausted, "cannot make a pipe for the keeper");
+    std::vector<std::string> args{program,  "keeper",  "postgres", "--folder", folder.string(),
+                                  "--name", name,      "--import", import,     "--mark",
+                                  mark,     "--start", start};
     std::vector<char*> argv;
     for (auto& a : args) argv.push_back(a.data());
     argv.push_back(nullptr);
@@ -300,7 +309,8 @@ Result<KeeperClient> KeeperClient::spawn(const std::string& program, const std::
             const auto line = text.rfind('\n', last == std::string::npos ? 0 : last);
             return fail(ErrorCode::unavailable,
                         "the keeper of the load's snapshot ended: " +
-                            text.substr(line == std::string::npos ? 0 : line + 1, last - (line == std::string::npos ? 0 : line)),
+                            text.substr(line == std::string::npos ? 0 : line + 1,
+                                        last - (line == std::string::npos ? 0 : line)),
                         Retry::from_checkpoint);
         }
         std::this_thread::sleep_for(10ms);
@@ -338,7 +348,8 @@ Result<> KeeperClient::call(const std::string& operation, const TableName& table
         answer = receive_message(fd, 60s);
     ::close(fd);
     if (!answer || answer->empty())
-        return fail(ErrorCode::unavailable, "the keeper of the load's snapshot is gone", Retry::from_checkpoint);
+        return fail(ErrorCode::unavailable, "the keeper of the load's snapshot is gone",
+                    Retry::from_checkpoint);
     if ((*answer)[0] == "ok") return {};
     const std::string text = answer->size() > 1 ? (*answer)[1] : "";
     const std::string code = answer->size() > 2 ? (*answer)[2] : "";
@@ -394,8 +405,9 @@ int keeper_main(int argc, char** argv) {
         }
     }
     const auto me = this_process();
-    if (auto wrote = write_file(state_path(folder, name),
-                                fmt::format("{} {}\n{}\n{}\n{}\n", me.pid, me.start_time, *snapshot, mark, start), false);
+    if (auto wrote = write_file(
+            state_path(folder, name),
+            fmt::format("{} {}\n{}\n{}\n{}\n", me.pid, me.start_time, *snapshot, mark, start), false);
         !wrote) {
         std::cerr << wrote.error().text() << "\n";
         return 1;
@@ -432,7 +444,8 @@ int keeper_main(int argc, char** argv) {
             if (outcome)
                 send_message(fd, {"ok"});
             else
-                send_message(fd, {"error", outcome.error().text(), std::string(godwit::name(outcome.error().code))});
+                send_message(
+                    fd, {"error", outcome.error().text(), std::string(godwit::name(outcome.error().code))});
         }
         ::close(fd);
     }

@@ -1,16 +1,21 @@
 #pragma once
 // The keeper: a small process that outlives a killed task and holds what its load stands on.
 //
-//  * one session holds the load's snapshot and touches no user table; it re-exports the snapshot, so that a new
+//  * one session holds the load's snapshot and touches no user table; it re-exports the snapshot, so that a
+//  new
 //    process of the task can go on with the unfinished slices under the same snapshot;
-//  * one session per table in flight holds ACCESS SHARE on it from before its first slice to after its last, because
-//    a snapshot alone does not protect a table (VACUUM FULL or a rewriting ALTER between two slices empties them
-//    silently);
-//  * every 500 ms it looks who waits behind those locks: a queued ALTER blocks every query of the application, so
-//    after `ddlwaitms` the table's readers are cancelled and its lock is given back; the table is loaded later.
+//  * one session per table in flight holds ACCESS SHARE on it from before its first slice to after its last,
+//  because
+//    a snapshot alone does not protect a table (VACUUM FULL or a rewriting ALTER between two slices empties
+//    them silently);
+//  * every 500 ms it looks who waits behind those locks: a queued ALTER blocks every query of the
+//  application, so
+//    after `ddlwaitms` the table's readers are cancelled and its lock is given back; the table is loaded
+//    later.
 //
-// It ends when told to, when its snapshot session dies, or when no task has owned the folder for kOrphanMinutes.
-// Files in the task's folder: NAME.sock (requests), NAME.state (pid, start time, snapshot, mark, start position).
+// It ends when told to, when its snapshot session dies, or when no task has owned the folder for
+// kOrphanMinutes. Files in the task's folder: NAME.sock (requests), NAME.state (pid, start time, snapshot,
+// mark, start position).
 
 #include <filesystem>
 #include <optional>
@@ -34,13 +39,16 @@ struct KeeperState {
 // The task's end. Use by one thread at a time.
 class KeeperClient {
 public:
-    // Starts a keeper. `import` names an exported snapshot that is still held elsewhere; empty: it takes its own.
-    [[nodiscard]] static Result<KeeperClient> spawn(const std::string& program, const std::filesystem::path& folder,
+    // Starts a keeper. `import` names an exported snapshot that is still held elsewhere; empty: it takes its
+    // own.
+    [[nodiscard]] static Result<KeeperClient> spawn(const std::string& program,
+                                                    const std::filesystem::path& folder,
                                                     const std::string& name, const std::string& task_id,
                                                     const EndpointConfig& endpoint, const std::string& import,
                                                     const std::string& mark, const std::string& start);
     // The keeper of an earlier process; nothing when it is gone or lost its snapshot.
-    [[nodiscard]] static std::optional<KeeperClient> find(const std::filesystem::path& folder, const std::string& name);
+    [[nodiscard]] static std::optional<KeeperClient> find(const std::filesystem::path& folder,
+                                                          const std::string& name);
 
     // Ends what a killed process left: every keeper of the folder but the one named.
     static void end_others(const std::filesystem::path& folder, const std::string& name);

@@ -14,9 +14,9 @@ Result<ProbeResult> probe(const EndpointConfig& endpoint) {
     ProbeResult result;
     result.traits.family = "postgres";
     result.traits.version = c.server_version();
-    const auto rows = GW_TRY(c.query(
-        "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> "
-        "'information_schema' ORDER BY 1"));
+    const auto rows = GW_TRY(
+        c.query("SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> "
+                "'information_schema' ORDER BY 1"));
     for (int i = 0; i < rows.size(); ++i) result.schemas.push_back(rows.text(i, 0));
     return result;
 }

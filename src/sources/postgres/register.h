@@ -5,7 +5,8 @@
 
 namespace godwit::postgres {
 
-[[nodiscard]] Result<std::unique_ptr<Source>> make_source(const EndpointConfig& endpoint, const TaskContext& context);
+[[nodiscard]] Result<std::unique_ptr<Source>> make_source(const EndpointConfig& endpoint,
+                                                          const TaskContext& context);
 // version, schemas; for TestConnection and RefreshSchemas
 [[nodiscard]] Result<ProbeResult> probe(const EndpointConfig& endpoint);
 

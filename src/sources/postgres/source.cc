@@ -21,10 +21,10 @@ namespace godwit::postgres {
 namespace {
 
 constexpr std::string_view kMarkPrefix = "lsn:";
-constexpr std::int64_t kSliceBlocks = 2048;          // 16 MB; attribute sliceBlocks
+constexpr std::int64_t kSliceBlocks = 2048;            // 16 MB; attribute sliceBlocks
 constexpr std::uint64_t kSlicesPerLeafMax = 1U << 18;  // slice numbers: leaf in the upper 14 bits
 constexpr std::size_t kLeavesMax = 1U << 14;
-constexpr std::size_t kBlockBytes = 64U << 10;       // rows are joined to blocks of this size
+constexpr std::size_t kBlockBytes = 64U << 10;  // rows are joined to blocks of this size
 
 Result<Lsn> mark_lsn(const SnapshotMark& mark) {
     if (!mark.token.starts_with(kMarkPrefix))
@@ -60,12 +60,14 @@ Result<ServerTraits> PostgresSource::open(bool capture) {
     traits_.family = "postgres";
     traits_.version = c->server_version();
     if (traits_.version < 130000)
-        return fail(ErrorCode::unsupported, fmt::format("PostgreSQL {} is older than 13, the oldest that godwit reads",
-                                                        traits_.version / 10000));
+        return fail(ErrorCode::unsupported,
+                    fmt::format("PostgreSQL {} is older than 13, the oldest that godwit reads",
+                                traits_.version / 10000));
     const auto facts = GW_TRY(c->query(
         "SELECT pg_catalog.getdatabaseencoding(), pg_catalog.current_setting('lc_monetary'), "
         "pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('max_replication_slots')::int, "
-        "pg_catalog.current_setting('max_wal_senders')::int, pg_catalog.current_setting('wal_sender_timeout'), "
+        "pg_catalog.current_setting('max_wal_senders')::int, "
+        "pg_catalog.current_setting('wal_sender_timeout'), "
         "(SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), "
         "(SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'), "
         "pg_catalog.pg_is_in_recovery()"));
@@ -75,27 +77,33 @@ Result<ServerTraits> PostgresSource::open(bool capture) {
         traits_.system_id = system->text(0, 0);
     if (!capture) return traits_;
     if (facts.text(0, 2) != "logical")
-        return fail(ErrorCode::failed_precondition,
-                    fmt::format("the source's wal_level is '{}'; capturing changes needs wal_level=logical (ALTER SYSTEM "
-                                "SET wal_level = 'logical', then restart the source)",
-                                facts.text(0, 2)));
+        return fail(
+            ErrorCode::failed_precondition,
+            fmt::format(
+                "the source's wal_level is '{}'; capturing changes needs wal_level=logical (ALTER SYSTEM "
+                "SET wal_level = 'logical', then restart the source)",
+                facts.text(0, 2)));
     if (facts.number(0, 3) < 1 || facts.number(0, 4) < 1)
-        return fail(ErrorCode::failed_precondition,
-                    "the source's max_replication_slots and max_wal_senders must leave room for one slot per task");
+        return fail(
+            ErrorCode::failed_precondition,
+            "the source's max_replication_slots and max_wal_senders must leave room for one slot per task");
     if (const auto ms = facts.number(0, 7); ms != 0 && ms < 10000)
-        return fail(ErrorCode::failed_precondition,
-                    fmt::format("the source's wal_sender_timeout is {} ms; it must be 0 or at least 10000 ms", ms));
+        return fail(
+            ErrorCode::failed_precondition,
+            fmt::format("the source's wal_sender_timeout is {} ms; it must be 0 or at least 10000 ms", ms));
     if (!facts.flag(0, 6) && traits_.facts.contains("rds") == false) {
         // on managed servers membership of rds_replication replaces the attribute
-        const auto member = c->query("SELECT count(*) FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid "
-                                     "= m.roleid JOIN pg_catalog.pg_roles u ON u.oid = m.member WHERE u.rolname = "
-                                     "current_user AND r.rolname IN ('rds_replication', 'rds_superuser', "
-                                     "'cloudsqlsuperuser', 'azure_pg_admin')");
+        const auto member = c->query(
+            "SELECT count(*) FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid "
+            "= m.roleid JOIN pg_catalog.pg_roles u ON u.oid = m.member WHERE u.rolname = "
+            "current_user AND r.rolname IN ('rds_replication', 'rds_superuser', "
+            "'cloudsqlsuperuser', 'azure_pg_admin')");
         if (!member || member->number(0, 0) == 0)
-            return fail(ErrorCode::permission_denied,
-                        fmt::format("user {0} may not replicate: ALTER ROLE {0} REPLICATION (on Amazon RDS: GRANT "
-                                    "rds_replication TO {0})",
-                                    pg::quote_name(endpoint_.user)));
+            return fail(
+                ErrorCode::permission_denied,
+                fmt::format("user {0} may not replicate: ALTER ROLE {0} REPLICATION (on Amazon RDS: GRANT "
+                            "rds_replication TO {0})",
+                            pg::quote_name(endpoint_.user)));
     }
     // the control file names the old timeline until the first checkpoint after a promotion
     auto replication =
@@ -120,7 +128,9 @@ Result<TableSchema> PostgresSource::describe(const TableName& name) {
     return read_table(*c, name);
 }
 
-std::vector<std::string> PostgresSource::load_formats(const TableSchema&) const { return {"pg.binary", "pg.csv"}; }
+std::vector<std::string> PostgresSource::load_formats(const TableSchema&) const {
+    return {"pg.binary", "pg.csv"};
+}
 
 // ---------------------------------------------------------------------------------------------- slot
 
@@ -131,9 +141,10 @@ Result<PostgresSource::SlotRecord> PostgresSource::slot_record(bool fresh) {
         pg::Connection* c = GW_TRY(control());
         auto info = GW_TRY(inspect_slot(*c, user_slot));
         if (!info)
-            return fail(ErrorCode::not_found, fmt::format("replication slot \"{}\" (SlotName) does not exist on the "
-                                                          "source; create it first, or leave SlotName out",
-                                                          user_slot));
+            return fail(ErrorCode::not_found,
+                        fmt::format("replication slot \"{}\" (SlotName) does not exist on the "
+                                    "source; create it first, or leave SlotName out",
+                                    user_slot));
         // Not asking for streamed changes does not avoid it, so the user has to want this plugin by its name.
         if (info->plugin == "test_decoding" && traits_.version >= 180000 &&
             plugin_of(endpoint_) != "test_decoding")
@@ -162,7 +173,8 @@ Result<PostgresSource::SlotRecord> PostgresSource::slot_record(bool fresh) {
             GW_CHECK(drop_publications(*c, r.name));
         }
     } else if (!fresh) {
-        return fail(ErrorCode::data_loss, "this task has no replication slot to go on from; start it with reload-target");
+        return fail(ErrorCode::data_loss,
+                    "this task has no replication slot to go on from; start it with reload-target");
     }
     pg::Connection* c = GW_TRY(control());
     const auto oid = GW_TRY(database_oid(*c));
@@ -172,8 +184,8 @@ Result<PostgresSource::SlotRecord> PostgresSource::slot_record(bool fresh) {
     return r;
 }
 
-// Adds tables to what is captured. The publications always get the whole set: a table that dropped out of them, even
-// for a moment, would lose the changes of that moment.
+// Adds tables to what is captured. The publications always get the whole set: a table that dropped out of
+// them, even for a moment, would lose the changes of that moment.
 Result<> PostgresSource::publish(const std::vector<TableSchema>& tables) {
     std::vector<TableName> names;
     {
@@ -192,8 +204,8 @@ Result<> PostgresSource::publish(const std::vector<TableSchema>& tables) {
 
 // ---------------------------------------------------------------------------------------------- load
 
-Result<LoadContext> PostgresSource::begin_load(const LoadRequest& request, const std::vector<TableSchema>& tables,
-                                               std::stop_token stop) {
+Result<LoadContext> PostgresSource::begin_load(const LoadRequest& request,
+                                               const std::vector<TableSchema>& tables, std::stop_token stop) {
     const std::lock_guard lock(control_mutex_);
     const std::filesystem::path folder = context_.task_folder;
     if (request.resume) {
@@ -214,8 +226,8 @@ Result<LoadContext> PostgresSource::begin_load(const LoadRequest& request, const
     }
     if (request.only_resume) return LoadContext{};
     if (request.aside) {
-        auto keeper = GW_TRY(KeeperClient::spawn(context_.program, folder, "keeper-aside", context_.task_id, endpoint_,
-                                                 "", "", ""));
+        auto keeper = GW_TRY(KeeperClient::spawn(context_.program, folder, "keeper-aside", context_.task_id,
+                                                 endpoint_, "", "", ""));
         LoadContext aside;
         aside.snapshot = keeper.state().snapshot;
         const std::lock_guard keepers(keepers_mutex_);
@@ -248,8 +260,8 @@ Result<LoadContext> PostgresSource::begin_load(const LoadRequest& request, const
         load.start = to_position(slot.consistent_point);
         load.mark.token = std::string(kMarkPrefix) + to_token(slot.consistent_point);
     }
-    auto keeper = GW_TRY(KeeperClient::spawn(context_.program, folder, "keeper", context_.task_id, endpoint_, import,
-                                             load.mark.token, load.start.token));
+    auto keeper = GW_TRY(KeeperClient::spawn(context_.program, folder, "keeper", context_.task_id, endpoint_,
+                                             import, load.mark.token, load.start.token));
     load.snapshot = keeper.state().snapshot;
     const std::lock_guard keepers(keepers_mutex_);
     keepers_.insert_or_assign(load.snapshot, std::move(keeper));
@@ -262,7 +274,8 @@ Result<LoadContext> PostgresSource::begin_table_load(const TableSchema& table, b
     (void)newly_published;  // a slot-exported snapshot is exact for both cases
     LoadContext load;
     if (slot_) GW_CHECK(publish({table}));
-    auto replication = GW_TRY(pg::Connection::open(source_options(endpoint_, context_.task_id, "slot", true)));
+    auto replication =
+        GW_TRY(pg::Connection::open(source_options(endpoint_, context_.task_id, "slot", true)));
     pg::Connection* c = GW_TRY(control());
     SlotRequest ask;
     ask.name = ("gwtmp_" + std::to_string(next_keeper_) + "_" + context_.task_id).substr(0, 60);
@@ -272,8 +285,8 @@ Result<LoadContext> PostgresSource::begin_table_load(const TableSchema& table, b
     load.start = to_position(slot.consistent_point);
     load.mark.token = std::string(kMarkPrefix) + to_token(slot.consistent_point);
     auto keeper = GW_TRY(KeeperClient::spawn(context_.program, context_.task_folder,
-                                             fmt::format("keeper{}", next_keeper_++), context_.task_id, endpoint_,
-                                             slot.snapshot, load.mark.token, load.start.token));
+                                             fmt::format("keeper{}", next_keeper_++), context_.task_id,
+                                             endpoint_, slot.snapshot, load.mark.token, load.start.token));
     load.snapshot = keeper.state().snapshot;
     const std::lock_guard keepers(keepers_mutex_);
     keepers_.insert_or_assign(load.snapshot, std::move(keeper));
@@ -295,7 +308,8 @@ Result<pg::Connection> PostgresSource::reader(const std::string& snapshot) {
                         pg::quote_literal(snapshot));
     // its holder died: no table's own fault, a new start finds another way
     if (!begun && begun.error().sqlstate.starts_with("22"))
-        return fail(ErrorCode::unavailable, "the keeper of the load's snapshot is gone", Retry::from_checkpoint);
+        return fail(ErrorCode::unavailable, "the keeper of the load's snapshot is gone",
+                    Retry::from_checkpoint);
     GW_CHECK(std::move(begun));
     return std::move(*c);
 }
@@ -318,22 +332,26 @@ Result<TableLoad> PostgresSource::open_table(const LoadContext& load, const Tabl
     t.schema = GW_TRY(read_table(c, table));
     t.leaves = t.schema.leaves;
     if (t.leaves.empty()) t.leaves.push_back(table);
-    const auto width = static_cast<std::uint64_t>(std::max<std::int64_t>(1, endpoint_.number("sliceblocks", kSliceBlocks)));
+    const auto width =
+        static_cast<std::uint64_t>(std::max<std::int64_t>(1, endpoint_.number("sliceblocks", kSliceBlocks)));
     for (std::size_t i = 0; i < t.leaves.size(); ++i) {
         const auto size = GW_TRY(c.query(fmt::format(
-            "SELECT c.relkind, pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint, "
+            "SELECT c.relkind, pg_catalog.pg_relation_size(c.oid) / "
+            "pg_catalog.current_setting('block_size')::bigint, "
             "pg_catalog.pg_table_size(c.oid) FROM pg_catalog.pg_class c WHERE c.oid = {}::regclass",
             pg::quote_literal(pg::quote_name(t.leaves[i].schema, t.leaves[i].table)))));
         const bool heap = size.text(0, 0) == "r" || size.text(0, 0) == "m";
         const auto blocks = static_cast<std::uint64_t>(heap ? size.number(0, 1) : 0);
-        // Boundaries depend on nothing that changes while the snapshot is held, so that a task that goes on after a
-        // kill cuts the same slices: rows that the snapshot sees lie below the size measured after it was taken, and
-        // blocks that come later only add slices without visible rows.
-        const std::uint64_t slices = traits_.version < 140000 ? 1 : std::max<std::uint64_t>(1, (blocks + width - 1) / width);
+        // Boundaries depend on nothing that changes while the snapshot is held, so that a task that goes on
+        // after a kill cuts the same slices: rows that the snapshot sees lie below the size measured after it
+        // was taken, and blocks that come later only add slices without visible rows.
+        const std::uint64_t slices =
+            traits_.version < 140000 ? 1 : std::max<std::uint64_t>(1, (blocks + width - 1) / width);
         if (i >= kLeavesMax || slices >= kSlicesPerLeafMax)
-            return fail(ErrorCode::unsupported, fmt::format("table {} has too many partitions or blocks for slices of {} "
-                                                            "blocks; raise sliceBlocks of the source endpoint",
-                                                            table.text(), width));
+            return fail(ErrorCode::unsupported,
+                        fmt::format("table {} has too many partitions or blocks for slices of {} "
+                                    "blocks; raise sliceBlocks of the source endpoint",
+                                    table.text(), width));
         for (std::uint64_t p = 0; p < slices; ++p) {
             Slice s;
             s.number = static_cast<std::uint32_t>(i * kSlicesPerLeafMax + p);
@@ -349,8 +367,9 @@ Result<TableLoad> PostgresSource::open_table(const LoadContext& load, const Tabl
     return t;
 }
 
-Result<std::uint64_t> PostgresSource::read_slice(const LoadContext& load, const TableLoad& table, const Slice& slice,
-                                                 const std::string& format, LoadSink& sink, std::stop_token stop) {
+Result<std::uint64_t> PostgresSource::read_slice(const LoadContext& load, const TableLoad& table,
+                                                 const Slice& slice, const std::string& format,
+                                                 LoadSink& sink, std::stop_token stop) {
     std::string columns;
     for (const auto& c : table.schema.columns)
         if (!c.generated) columns += (columns.empty() ? "" : ", ") + pg::quote_name(c.name);
@@ -362,8 +381,8 @@ Result<std::uint64_t> PostgresSource::read_slice(const LoadContext& load, const 
     const auto& leaf = table.leaves[slice.leaf];
     const std::string only = table.schema.is_view ? "" : "ONLY ";
     const std::string sql = fmt::format(
-        "COPY (SELECT {} FROM {}{}{}) TO STDOUT ({})", columns, only, pg::quote_name(leaf.schema, leaf.table), where,
-        format == "pg.binary" ? "FORMAT binary" : "FORMAT csv, FORCE_QUOTE *, ENCODING 'UTF8'");
+        "COPY (SELECT {} FROM {}{}{}) TO STDOUT ({})", columns, only, pg::quote_name(leaf.schema, leaf.table),
+        where, format == "pg.binary" ? "FORMAT binary" : "FORMAT csv, FORCE_QUOTE *, ENCODING 'UTF8'");
     auto c = GW_TRY(reader(load.snapshot));
     ByteBuffer block;
     block.reserve(kBlockBytes + 4096);
@@ -379,7 +398,8 @@ Result<std::uint64_t> PostgresSource::read_slice(const LoadContext& load, const 
         in_block = 0;
         return wrote;
     });
-    if (!outcome) return std::unexpected(std::move(outcome).error().with("table " + table.schema.name.text()));
+    if (!outcome)
+        return std::unexpected(std::move(outcome).error().with("table " + table.schema.name.text()));
     if (!block.empty()) GW_CHECK(sink.write(block.view(), in_block));
     give_back(std::move(c));
     return *outcome;
@@ -446,18 +466,21 @@ Result<Position> PostgresSource::begin_capture(const Position& from, const std::
         const Lsn wanted = GW_TRY(parse_lsn(from));
         if (wanted.value() == 0) return to_position(info.confirmed_flush);
         if (wanted < info.confirmed_flush) {
-            context_.log->warning(Component::source_capture,
-                                  fmt::format("the start position {} lies before the slot's confirmed position {}; the "
-                                              "server starts at the latter",
-                                              to_server_text(wanted), to_server_text(info.confirmed_flush)));
+            context_.log->warning(
+                Component::source_capture,
+                fmt::format("the start position {} lies before the slot's confirmed position {}; the "
+                            "server starts at the latter",
+                            to_server_text(wanted), to_server_text(info.confirmed_flush)));
             return to_position(info.confirmed_flush);
         }
         return from;
     }
     if (!from.empty())
-        return fail(ErrorCode::failed_precondition,
-                    "a start position needs the slot that still holds it: set SlotName in the source endpoint");
-    auto replication = GW_TRY(pg::Connection::open(source_options(endpoint_, context_.task_id, "slot", true)));
+        return fail(
+            ErrorCode::failed_precondition,
+            "a start position needs the slot that still holds it: set SlotName in the source endpoint");
+    auto replication =
+        GW_TRY(pg::Connection::open(source_options(endpoint_, context_.task_id, "slot", true)));
     SlotRequest ask;
     ask.name = record.name;
     ask.plugin = record.plugin;
@@ -495,9 +518,10 @@ Result<Position> PostgresSource::resume_capture(const std::vector<TableSchema>& 
     pg::Connection* c = GW_TRY(control());
     auto info = require_slot(*c, slot_->name);
     if (!info && info.error().code == ErrorCode::not_found)
-        return fail(ErrorCode::data_loss, fmt::format("replication slot \"{}\" is gone from the source (dropped by "
-                                                      "someone); the changes since are lost to this task: reload it",
-                                                      slot_->name));
+        return fail(ErrorCode::data_loss,
+                    fmt::format("replication slot \"{}\" is gone from the source (dropped by "
+                                "someone); the changes since are lost to this task: reload it",
+                                slot_->name));
     if (!info) return std::unexpected(std::move(info).error());
     return to_position(info->confirmed_flush);
 }
@@ -540,7 +564,8 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
     }
     bool binary = stream_format_ == "pg.binary" && endpoint_.flag("binary", true);
     {
-        // unnest would flatten arrays, which cost a statement per row in binary; in text they travel in batches
+        // unnest would flatten arrays, which cost a statement per row in binary; in text they travel in
+        // batches
         const std::lock_guard lock(tables_mutex_);
         for (const auto& [name, table] : captured_)
             for (const auto& column : table->columns)
@@ -555,7 +580,8 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
         const std::lock_guard lock(tables_mutex_);
         if (captured_.contains(TableName{std::string(schema), std::string(table)})) return true;
         // under another name since a moment ago
-        return oid != 0 && std::ranges::any_of(captured_, [&](const auto& t) { return t.second->source_id == oid; });
+        return oid != 0 &&
+               std::ranges::any_of(captured_, [&](const auto& t) { return t.second->source_id == oid; });
     };
     hooks.refine = [this](Relation& relation) {
         const std::lock_guard lock(tables_mutex_);
@@ -570,7 +596,8 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
             column.identity = std::ranges::find(it->second->identity_columns, column.name) !=
                               it->second->identity_columns.end();
     };
-    hooks.resolve = [this](const TableName& name, bool refresh) -> Result<std::shared_ptr<const TableSchema>> {
+    hooks.resolve = [this](const TableName& name,
+                           bool refresh) -> Result<std::shared_ptr<const TableSchema>> {
         TableName wanted = name;
         {
             const std::lock_guard lock(tables_mutex_);
@@ -595,7 +622,8 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
         return shared;
     };
     hooks.left_out = [this](const TableName& name, std::string_view what) {
-        context_.log->warning(Component::source_capture, fmt::format("table {}: {} left out", name.text(), what));
+        context_.log->warning(Component::source_capture,
+                              fmt::format("table {}: {} left out", name.text(), what));
     };
     std::unique_ptr<Decoder> decoder;
     if (slot.plugin == "test_decoding")
@@ -619,7 +647,8 @@ Result<SourceHealth> PostgresSource::health() {
     pg::Connection* c = GW_TRY(control());
     const auto r = GW_TRY(c->query(fmt::format(
         "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE "
-        "pg_catalog.pg_current_wal_lsn() END, (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint, "
+        "pg_catalog.pg_current_wal_lsn() END, (extract(epoch FROM pg_catalog.clock_timestamp()) * "
+        "1000000)::bigint, "
         "(SELECT pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery() THEN "
         "pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn)::bigint "
         "FROM pg_catalog.pg_replication_slots WHERE slot_name = {}), "
@@ -629,27 +658,31 @@ Result<SourceHealth> PostgresSource::health() {
     h.log_end = to_position(GW_TRY(parse_lsn(r.text(0, 0))));
     h.clock_us = r.number(0, 1);
     if (slot_ && r.null(0, 3))
-        return fail(ErrorCode::data_loss, fmt::format("replication slot \"{}\" is gone from the source (dropped by "
-                                                      "someone); the changes since are lost to this task: reload it",
-                                                      slot_->name));
-    if (!r.null(0, 2)) h.retained_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(0, r.number(0, 2)));
-    if (r.text(0, 3) == "lost")
         return fail(ErrorCode::data_loss,
-                    fmt::format("replication slot \"{}\" was invalidated (max_slot_wal_keep_size); reload the task",
+                    fmt::format("replication slot \"{}\" is gone from the source (dropped by "
+                                "someone); the changes since are lost to this task: reload it",
                                 slot_->name));
+    if (!r.null(0, 2))
+        h.retained_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(0, r.number(0, 2)));
+    if (r.text(0, 3) == "lost")
+        return fail(
+            ErrorCode::data_loss,
+            fmt::format("replication slot \"{}\" was invalidated (max_slot_wal_keep_size); reload the task",
+                        slot_->name));
     beat_when_due(*c);
     return h;
 }
 
-// A slot's restart_lsn moves only past a record of the running transactions, which the server writes every 15 s: at
-// 100 MB/s that is more than a guard. A slot that is being created writes one at once; it need not come about.
+// A slot's restart_lsn moves only past a record of the running transactions, which the server writes every 15
+// s: at 100 MB/s that is more than a guard. A slot that is being created writes one at once; it need not come
+// about.
 void PostgresSource::let_go() {
     auto c = session("guard");
     if (!c || !c->run("SET statement_timeout = 500")) return;
     const auto name = pg::quote_literal(("gwtmp_guard_" + context_.task_id).substr(0, 60));
-    if (c->run(fmt::format("SELECT pg_catalog.pg_create_logical_replication_slot({}, 'pgoutput', true)", name)))
-        [[maybe_unused]] auto ignored =
-            c->run(fmt::format("SELECT pg_catalog.pg_drop_replication_slot({})", name));
+    if (c->run(fmt::format("SELECT pg_catalog.pg_create_logical_replication_slot({}, 'pgoutput', true)",
+                           name))) [[maybe_unused]]
+        auto ignored = c->run(fmt::format("SELECT pg_catalog.pg_drop_replication_slot({})", name));
 }
 
 Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Selection& selection,
@@ -773,7 +806,8 @@ void PostgresSource::make_artifacts(pg::Connection& session) {
 
 void PostgresSource::beat_when_due(pg::Connection& session) {
     if (!endpoint_.flag("heartbeatenable", false)) return;
-    const auto every = std::chrono::minutes(std::max<std::int64_t>(1, endpoint_.number("heartbeatfrequency", 5)));
+    const auto every =
+        std::chrono::minutes(std::max<std::int64_t>(1, endpoint_.number("heartbeatfrequency", 5)));
     const auto now = context_.clock->steady();
     if (beat_at_ && now - *beat_at_ < every) return;
     beat_at_ = now;
@@ -782,12 +816,14 @@ void PostgresSource::beat_when_due(pg::Connection& session) {
     if (auto done = beat(session, schema, context_.task_id, created); !done)
         context_.log->warning(Component::source_capture, "heartbeat: " + done.error().text());
     if (created)
-        if (auto wrote = write_file(std::filesystem::path(context_.task_folder) / "heartbeat", schema, true); !wrote)
+        if (auto wrote = write_file(std::filesystem::path(context_.task_folder) / "heartbeat", schema, true);
+            !wrote)
             context_.log->warning(Component::source_capture, wrote.error().text());
 }
 
 Result<> PostgresSource::drop_artifacts() {
-    for (const auto& [name, drop] : {std::pair{"heartbeat", &drop_heartbeat}, std::pair{"ddl_audit", &drop_ddl_audit}}) {
+    for (const auto& [name, drop] :
+         {std::pair{"heartbeat", &drop_heartbeat}, std::pair{"ddl_audit", &drop_ddl_audit}}) {
         const auto file = std::filesystem::path(context_.task_folder) / name;
         const auto schema = read_file(file);
         if (!schema) continue;
@@ -817,7 +853,8 @@ std::vector<std::string> written_columns(const TableSchema& t) {
 
 }  // namespace
 
-Result<TableDigest> PostgresSource::digest(const LoadContext& load, const TableSchema& table, std::stop_token stop) {
+Result<TableDigest> PostgresSource::digest(const LoadContext& load, const TableSchema& table,
+                                           std::stop_token stop) {
     auto c = GW_TRY(reader(load.snapshot));
     const auto r = GW_TRY(c.query(pg::digest_sql(whole_table(table), written_columns(table)), stop));
     TableDigest d{static_cast<std::uint64_t>(r.number(0, 0)), r.text(0, 1)};

@@ -32,11 +32,12 @@ public:
                                    std::stop_token stop) override;
     Result<TableLoad> open_table(const LoadContext& load, const TableName& table) override;
     Result<std::uint64_t> read_slice(const LoadContext& load, const TableLoad& table, const Slice& slice,
-                                     const std::string& format, LoadSink& sink, std::stop_token stop) override;
+                                     const std::string& format, LoadSink& sink,
+                                     std::stop_token stop) override;
     Result<> close_table(const LoadContext& load, const TableLoad& table) override;
     void end_load(const LoadContext& load) override;
-    Result<LoadContext> begin_table_load(const TableSchema& table, bool newly_published, std::uint32_t wait_s_max,
-                                         std::stop_token stop) override;
+    Result<LoadContext> begin_table_load(const TableSchema& table, bool newly_published,
+                                         std::uint32_t wait_s_max, std::stop_token stop) override;
 
     bool contains(const SnapshotMark& mark, const Record& begin) const override;
     bool passed(const SnapshotMark& mark, const Position& position) const override;
@@ -53,9 +54,11 @@ public:
     Result<std::vector<CatalogueChange>> poll_catalogue(const Selection& selection,
                                                         const std::vector<TableSchema>& known) override;
     Result<Position> recovery_position(const Position& applied) override;
-    Result<TableDigest> digest(const LoadContext& load, const TableSchema& table, std::stop_token stop) override;
-    Result<std::vector<KeyDigest>> key_digests(const LoadContext& load, const TableSchema& table, std::uint32_t bucket,
-                                               std::uint32_t buckets, std::stop_token stop) override;
+    Result<TableDigest> digest(const LoadContext& load, const TableSchema& table,
+                               std::stop_token stop) override;
+    Result<std::vector<KeyDigest>> key_digests(const LoadContext& load, const TableSchema& table,
+                                               std::uint32_t bucket, std::uint32_t buckets,
+                                               std::stop_token stop) override;
     Result<> drop_capture() override;
 
 private:
@@ -83,7 +86,7 @@ private:
     ServerTraits traits_;
     std::mutex control_mutex_;  // guards control_
     std::optional<pg::Connection> control_;
-    std::mutex keepers_mutex_;  // guards keepers_
+    std::mutex keepers_mutex_;                     // guards keepers_
     std::map<std::string, KeeperClient> keepers_;  // by snapshot
     int next_keeper_ = 1;
     std::mutex readers_mutex_;  // guards readers_

@@ -1,12 +1,13 @@
 #pragma once
 // Applies change records to PostgreSQL (core/target.h says what an Applier promises).
 //
-// Runs of changes to one table with the same operation and the same sent columns become one prepared statement over
-// `unnest` of arrays, in pipeline mode, at most kRunRows rows each. Within a run, and among the open runs of one
-// table, every key occurs at most once, so that their order does not matter. Arrays travel in binary: cells that the
-// source sent in binary become elements of the column's own type, cells in text become elements of text[] and are
-// cast, so nothing is ever escaped. Key changes, tables matched on all columns, and binary arrays (which `unnest`
-// would flatten) run as single prepared statements in the same pipeline.
+// Runs of changes to one table with the same operation and the same sent columns become one prepared
+// statement over `unnest` of arrays, in pipeline mode, at most kRunRows rows each. Within a run, and among
+// the open runs of one table, every key occurs at most once, so that their order does not matter. Arrays
+// travel in binary: cells that the source sent in binary become elements of the column's own type, cells in
+// text become elements of text[] and are cast, so nothing is ever escaped. Key changes, tables matched on all
+// columns, and binary arrays (which `unnest` would flatten) run as single prepared statements in the same
+// pipeline.
 
 #include <cstdint>
 #include <functional>
@@ -20,15 +21,15 @@
 namespace godwit::postgres {
 
 struct ApplierContext {
-    std::string task;            // gw_* key
+    std::string task;  // gw_* key
     std::uint64_t epoch = 0;
     std::uint64_t sequence = 0;  // of the last gw_progress row
     std::string control_schema = "public";
-    std::string target_schema;   // empty: the source's
+    std::string target_schema;  // empty: the source's
     std::string server_name = "godwit";
     bool write_txn_state = false;  // awsdms_txn_state as well
-    // Triggers and foreign keys are off (session_replication_role=replica), so tables may be reordered inside a
-    // transaction.
+    // Triggers and foreign keys are off (session_replication_role=replica), so tables may be reordered inside
+    // a transaction.
     bool replica_role = false;
     bool commits_unflushed = false;  // the session runs with synchronous_commit=off
     ConflictPolicy policy;

@@ -119,11 +119,13 @@ std::vector<Param> progress_append_params(const std::string& task, std::uint64_t
 }
 
 std::string progress_touch_sql() {
-    return "WITH u AS (UPDATE godwit.gw_progress SET epoch = epoch WHERE task = $1 AND seq = $2::bigint AND epoch = "
+    return "WITH u AS (UPDATE godwit.gw_progress SET epoch = epoch WHERE task = $1 AND seq = $2::bigint AND "
+           "epoch = "
            "$3::bigint RETURNING 1) SELECT 1/count(*) FROM u";
 }
 
-std::vector<Param> progress_touch_params(const std::string& task, std::uint64_t sequence, std::uint64_t epoch) {
+std::vector<Param> progress_touch_params(const std::string& task, std::uint64_t sequence,
+                                         std::uint64_t epoch) {
     return {task, std::to_string(sequence), std::to_string(epoch)};
 }
 

@@ -10,7 +10,8 @@ namespace godwit::postgres {
 
 std::string columns_sql(const TableName& target) {
     return fmt::format(
-        "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass({}) AND attnum > 0 AND NOT "
+        "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass({}) AND attnum "
+        "> 0 AND NOT "
         "attisdropped ORDER BY attnum",
         pg::quote_literal(pg::quote_name(target.schema, target.table)));
 }
@@ -18,16 +19,20 @@ std::string columns_sql(const TableName& target) {
 std::vector<std::string> reshape_sql(const SchemaChange& c, const TableName& target,
                                      const std::vector<std::string>& columns, bool moves) {
     const std::string table = pg::quote_name(target.schema, target.table);
-    const auto has = [&](const std::string& name) { return std::ranges::find(columns, name) != columns.end(); };
+    const auto has = [&](const std::string& name) {
+        return std::ranges::find(columns, name) != columns.end();
+    };
     switch (c.kind) {
         case SchemaChange::Kind::add_column: {
             if (has(c.column.name)) return {};
             const std::string name = pg::quote_name(c.column.name);
-            std::string sql = fmt::format("ALTER TABLE {} ADD COLUMN {} {}", table, name, c.column.native_type);
+            std::string sql =
+                fmt::format("ALTER TABLE {} ADD COLUMN {} {}", table, name, c.column.native_type);
             if (!c.column.collation.empty()) sql += " COLLATE " + c.column.collation;
             if (c.column.generated) {
                 if (c.column.generation_expression.empty()) return {};
-                return {sql + fmt::format(" GENERATED ALWAYS AS ({}) STORED", c.column.generation_expression)};
+                return {sql +
+                        fmt::format(" GENERATED ALWAYS AS ({}) STORED", c.column.generation_expression)};
             }
             // rows that were there before read as the constant default, also on the target
             if (c.column.missing_value)
@@ -57,7 +62,8 @@ std::vector<std::string> reshape_sql(const SchemaChange& c, const TableName& tar
                                           pg::quote_name(c.new_name)));
             return out;
         }
-        case SchemaChange::Kind::drop_table: return {"DROP TABLE IF EXISTS " + table};
+        case SchemaChange::Kind::drop_table:
+            return {"DROP TABLE IF EXISTS " + table};
     }
     return {};
 }
@@ -84,8 +90,10 @@ std::vector<std::string> ledger_change_sql(const std::string& task, const Schema
     // The row stays: a table of that name that comes later goes on with the next generation.
     if (c.kind == SchemaChange::Kind::drop_table)
         return {"DELETE FROM godwit.gw_slice" + where,
-                "UPDATE godwit.gw_table SET phase = 'waiting', mark = '', applied = '', reason = '', rows = 0, created = "
-                "false, filled = false" + where};
+                "UPDATE godwit.gw_table SET phase = 'waiting', mark = '', applied = '', reason = '', rows = "
+                "0, created = "
+                "false, filled = false" +
+                    where};
     return {};
 }
 

@@ -33,10 +33,11 @@ std::string essential_settings(int version, const std::string& synchronous_commi
     if (version >= 170000) sql += "SET transaction_timeout = 0; ";
     if (!synchronous_commit.empty())
         sql += "SET synchronous_commit = " + pg::quote_literal(synchronous_commit) + "; ";
-    // Where the database's or role's default is off, our sessions wait for their own disk all the same: a commit that
-    // the server can lose is asked for by name.
-    sql += "SELECT pg_catalog.set_config('synchronous_commit', 'local', false) "
-           "WHERE pg_catalog.current_setting('synchronous_commit') = 'off'; ";
+    // Where the database's or role's default is off, our sessions wait for their own disk all the same: a
+    // commit that the server can lose is asked for by name.
+    sql +=
+        "SELECT pg_catalog.set_config('synchronous_commit', 'local', false) "
+        "WHERE pg_catalog.current_setting('synchronous_commit') = 'off'; ";
     return sql;
 }
 

@@ -14,7 +14,8 @@
 
 namespace godwit::postgres {
 
-// synchronousCommit=off: the server may lose the newest commits of an applier when it crashes. Other sessions wait.
+// synchronousCommit=off: the server may lose the newest commits of an applier when it crashes. Other sessions
+// wait.
 [[nodiscard]] bool commits_unflushed(const EndpointConfig& endpoint);
 
 // Thread safe.

@@ -122,12 +122,15 @@ public:
         x.log = context_.log;
         x.ready = [this](const SchemaChange& c) { return ready_change(sessions_, context_, c); };
         auto session = GW_TRY(sessions_.open());
-        // A statement meets its rows by key, whatever the statistics of a table that just grew from nothing say: one
-        // plan per statement, an index where there is one.
-        GW_CHECK(session.run("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; "
-                             "SET jit = off; SET max_parallel_workers_per_gather = 0"));
-        if (session.server_version() >= 120000) GW_CHECK(session.run("SET plan_cache_mode = force_generic_plan"));
-        // Only here: what slices and the ledger commit is believed at once, changes are asked for (make_durable).
+        // A statement meets its rows by key, whatever the statistics of a table that just grew from nothing
+        // say: one plan per statement, an index where there is one.
+        GW_CHECK(
+            session.run("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; "
+                        "SET jit = off; SET max_parallel_workers_per_gather = 0"));
+        if (session.server_version() >= 120000)
+            GW_CHECK(session.run("SET plan_cache_mode = force_generic_plan"));
+        // Only here: what slices and the ledger commit is believed at once, changes are asked for
+        // (make_durable).
         if (commits_unflushed(context_.endpoint)) {
             x.commits_unflushed = true;
             GW_CHECK(session.run("SET synchronous_commit = off"));

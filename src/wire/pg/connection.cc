@@ -56,8 +56,10 @@ Retry retry_of(ErrorCode code) {
     switch (code) {
         case ErrorCode::unavailable:
         case ErrorCode::aborted:
-        case ErrorCode::resource_exhausted: return Retry::from_checkpoint;
-        default: return Retry::never;
+        case ErrorCode::resource_exhausted:
+            return Retry::from_checkpoint;
+        default:
+            return Retry::never;
     }
 }
 
@@ -69,7 +71,9 @@ std::string trimmed(const char* text) {
 
 }  // namespace
 
-std::int64_t Rows::number(int row, int column) const { return std::strtoll(PQgetvalue(result_.get(), row, column), nullptr, 10); }
+std::int64_t Rows::number(int row, int column) const {
+    return std::strtoll(PQgetvalue(result_.get(), row, column), nullptr, 10);
+}
 
 std::uint64_t Rows::affected() const { return std::strtoull(PQcmdTuples(result_.get()), nullptr, 10); }
 
@@ -92,7 +96,8 @@ Result<Connection> Connection::open(const ConnectOptions& o) {
         values.push_back(v.c_str());
     };
     const std::string ssl = o.ssl_mode == "none" || o.ssl_mode.empty() ? "prefer" : o.ssl_mode;
-    const std::string utf8 = "UTF8", replication = "database", on = "1", idle = "10", interval = "5", count = "4";
+    const std::string utf8 = "UTF8", replication = "database", on = "1", idle = "10", interval = "5",
+                      count = "4";
     const std::string user_timeout = "30000", no_gss = "disable";
     put("host", o.host);
     put("port", port);
@@ -124,11 +129,12 @@ Result<Connection> Connection::open(const ConnectOptions& o) {
                             text.find("no pg_hba.conf entry") != std::string::npos ||
                             text.find("does not exist") != std::string::npos ||
                             text.find("permission denied") != std::string::npos;
-        return std::unexpected(Error{denied ? ErrorCode::permission_denied : ErrorCode::unavailable,
-                                     denied ? Retry::never : Retry::from_checkpoint,
-                                     fmt::format("cannot connect to PostgreSQL at {}:{}: {}", o.host, port, text),
-                                     {},
-                                     denied ? "28000" : "08001"});
+        return std::unexpected(
+            Error{denied ? ErrorCode::permission_denied : ErrorCode::unavailable,
+                  denied ? Retry::never : Retry::from_checkpoint,
+                  fmt::format("cannot connect to PostgreSQL at {}:{}: {}", o.host, port, text),
+                  {},
+                  denied ? "28000" : "08001"});
     }
     PQsetNoticeProcessor(raw, [](void*, const char*) {}, nullptr);
     return c;
@@ -193,8 +199,8 @@ Result<Rows> Connection::query(const std::string& sql, const std::vector<Param>&
     std::vector<const char*> values;
     values.reserve(params.size());
     for (const auto& p : params) values.push_back(p ? p->c_str() : nullptr);
-    if (PQsendQueryParams(connection_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(),
-                          nullptr, nullptr, 0) != 1)
+    if (PQsendQueryParams(connection_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr,
+                          values.data(), nullptr, nullptr, 0) != 1)
         return std::unexpected(error_of(nullptr, ""));
     return collect("");
 }

@@ -40,13 +40,17 @@ public:
     explicit Rows(PGresult* result) : result_(result, &PQclear) {}
     [[nodiscard]] int size() const noexcept { return PQntuples(result_.get()); }
     [[nodiscard]] int columns() const noexcept { return PQnfields(result_.get()); }
-    [[nodiscard]] bool null(int row, int column) const noexcept { return PQgetisnull(result_.get(), row, column) != 0; }
+    [[nodiscard]] bool null(int row, int column) const noexcept {
+        return PQgetisnull(result_.get(), row, column) != 0;
+    }
     [[nodiscard]] std::string text(int row, int column) const {
         return {PQgetvalue(result_.get(), row, column),
                 static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
     }
     [[nodiscard]] std::int64_t number(int row, int column) const;  // 0 for null
-    [[nodiscard]] bool flag(int row, int column) const { return PQgetvalue(result_.get(), row, column)[0] == 't'; }
+    [[nodiscard]] bool flag(int row, int column) const {
+        return PQgetvalue(result_.get(), row, column)[0] == 't';
+    }
     [[nodiscard]] std::uint64_t affected() const;  // from the command tag
     [[nodiscard]] PGresult* raw() const noexcept { return result_.get(); }
 
@@ -70,7 +74,8 @@ public:
     [[nodiscard]] Result<Rows> query(const std::string& sql, std::stop_token stop);
     [[nodiscard]] Result<> run(const std::string& sql);
 
-    // COPY ... TO STDOUT: f(bytes of one message, joined by the server row by row). Returns the server's row count.
+    // COPY ... TO STDOUT: f(bytes of one message, joined by the server row by row). Returns the server's row
+    // count.
     [[nodiscard]] Result<std::uint64_t> copy_out(const std::string& sql, std::stop_token stop,
                                                  const std::function<Result<>(Bytes)>& f);
     // COPY ... FROM STDIN
@@ -102,8 +107,8 @@ private:
 // 'text' with its quotes doubled; E'' when it holds a backslash
 [[nodiscard]] std::string quote_literal(std::string_view text);
 
-// The settings of spec/sources section 1.2 that make type output functions the same in every session, row_security
-// off, and no idle time-out.
+// The settings of spec/sources section 1.2 that make type output functions the same in every session,
+// row_security off, and no idle time-out.
 [[nodiscard]] std::vector<std::string> source_session_settings();
 
 }  // namespace godwit::pg

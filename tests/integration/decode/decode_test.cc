@@ -1,9 +1,9 @@
 // What a real server sends is what SELECT shows: snapshot(x) = change(x), for every type of spec/data-types
 // section 9, through pgoutput in text and binary, streamed and not, and through test_decoding.
 
-#include <atomic>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <atomic>
 
 #include <chrono>
 #include <random>
@@ -505,7 +505,8 @@ TEST_F(DecodeTest, AnIdleSlotMovesWhileOtherDatabasesWrite) {
     auto session = source_.connect();
     Lsn confirmed;
     // the acknowledgement may run ahead of the record, which is written at most every keepalive_min
-    for (int i = 0; i < 300 && (confirmed < end || std::atomic_ref(reader.sink.keepalives).load() == 0); ++i) {
+    for (int i = 0; i < 300 && (confirmed < end || std::atomic_ref(reader.sink.keepalives).load() == 0);
+         ++i) {
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
         const auto slot = postgres::inspect_slot(session, reader.options.slot);
         ASSERT_OK(slot);

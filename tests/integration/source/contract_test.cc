@@ -1,5 +1,5 @@
-// The contract of sources on a PostgreSQL server, once with each output plugin. The program is also the keeper that holds
-// the snapshots of its loads.
+// The contract of sources on a PostgreSQL server, once with each output plugin. The program is also the
+// keeper that holds the snapshots of its loads.
 
 #include <unistd.h>
 
@@ -38,8 +38,9 @@ public:
         if (database_.name.empty()) return;
         for (int i = 0; i < 100; ++i) {  // a session that ended a moment ago may still hold its slot
             try {
-                database_.run("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = "
-                              "current_database()");
+                database_.run(
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = "
+                    "current_database()");
                 break;
             } catch (const std::exception&) {
                 std::this_thread::sleep_for(50ms);
@@ -63,7 +64,8 @@ public:
         std::string sql = "BEGIN;";
         for (const auto& s : steps)
             sql += s.remove ? "DELETE FROM public." + s.table + " WHERE id = " + std::to_string(s.id) + ";"
-                            : "INSERT INTO public." + s.table + " VALUES (" + std::to_string(s.id) + ", '" + s.text + "');";
+                            : "INSERT INTO public." + s.table + " VALUES (" + std::to_string(s.id) + ", '" +
+                                  s.text + "');";
         run(sql + "COMMIT");
     }
     void truncate(const std::string& name) override { run("TRUNCATE public." + name); }
@@ -99,15 +101,16 @@ private:
     std::unique_ptr<postgres::PostgresSource> source_;
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Sources, SourceContract,
-    testing::Values(SourceKind{"pgoutput",
-                               []() -> std::unique_ptr<SourceBed> { return std::make_unique<PostgresBed>("pgoutput"); }},
-                    SourceKind{"test_decoding",
-                               []() -> std::unique_ptr<SourceBed> {
-                                   return std::make_unique<PostgresBed>("test_decoding");
-                               }}),
-    [](const auto& param) { return std::string(param.param.name); });
+INSTANTIATE_TEST_SUITE_P(Sources, SourceContract,
+                         testing::Values(SourceKind{"pgoutput",
+                                                    []() -> std::unique_ptr<SourceBed> {
+                                                        return std::make_unique<PostgresBed>("pgoutput");
+                                                    }},
+                                         SourceKind{"test_decoding",
+                                                    []() -> std::unique_ptr<SourceBed> {
+                                                        return std::make_unique<PostgresBed>("test_decoding");
+                                                    }}),
+                         [](const auto& param) { return std::string(param.param.name); });
 
 }  // namespace
 }  // namespace godwit::test
