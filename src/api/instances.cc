@@ -16,7 +16,8 @@ using namespace std::chrono_literals;
 constexpr const char* kInstance = "replication-instance";
 constexpr const char* kDefaultVersion = "3.5.4";
 constexpr std::chrono::milliseconds kWindowLookEvery = 10min;
-constexpr auto kPassing = 20ms;  // how long a passing status is shown at least
+constexpr auto kPassing =
+    100ms;  // how long a passing status is shown at least: longer than a client takes to ask
 constexpr std::int64_t kStorageGbMin = 5, kStorageGbMax = 6144;
 
 struct Version {

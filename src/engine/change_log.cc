@@ -188,18 +188,21 @@ Result<> ChangeLog::recorded(std::uint32_t stream) {
     s.memory += s.chunks.back()->bytes;
     const std::lock_guard lock(mutex_);
     if (s.memory <= kStreamMemory && memory_bytes_ <= options_.memory_bytes_max) return {};
-    if (s.file == 0) {
-        auto file = GW_TRY(create_file({}, false));
-        s.file = file->number;
-        files_.emplace(s.file, std::move(file));
-    }
-    for (auto& chunk : s.chunks)
-        if (chunk->file == 0) {
-            GW_CHECK(spill(*chunk, *files_[s.file]));
-            open_bytes_ += chunk->bytes;
+    const auto spill_stream = [&]() -> Result<> {
+        if (s.file == 0) {
+            auto file = GW_TRY(create_file({}, false));
+            s.file = file->number;
+            files_.emplace(s.file, std::move(file));
         }
-    s.memory = 0;
-    return {};
+        for (auto& chunk : s.chunks)
+            if (chunk->file == 0) {
+                GW_CHECK(spill(*chunk, *files_[s.file]));
+                open_bytes_ += chunk->bytes;
+            }
+        s.memory = 0;
+        return {};
+    };
+    return paused_when_full(spill_stream());
 }
 
 Result<> ChangeLog::seal(Staging& staging, std::vector<std::shared_ptr<Chunk>>& to) {
@@ -260,16 +263,18 @@ Result<> ChangeLog::append(std::vector<std::shared_ptr<Chunk>> chunks, std::opti
         outcome = sync_guard();
     else if (memory_bytes_ > options_.memory_bytes_max)
         outcome = spill_log();
-    if (!outcome && outcome.error().code == ErrorCode::resource_exhausted) {
-        // Nothing is lost: the chunks are in memory, reading pauses, the source keeps its log.
-        if (!spool_failed_ && options_.log != nullptr)
-            options_.log->error(Component::sorter, outcome.error().text());
-        spool_failed_ = true;
-        spool_failed_at_ = std::chrono::steady_clock::now();
-        return {};
-    }
+    return paused_when_full(std::move(outcome));
+}
+
+// Nothing is lost when there is no room: the chunks are in memory, reading pauses, the source keeps its log.
+Result<> ChangeLog::paused_when_full(Result<> outcome) {
     if (outcome) spool_failed_ = false;
-    return outcome;
+    if (outcome || outcome.error().code != ErrorCode::resource_exhausted) return outcome;
+    if (!spool_failed_ && options_.log != nullptr)
+        options_.log->error(Component::sorter, outcome.error().text());
+    spool_failed_ = true;
+    spool_failed_at_ = std::chrono::steady_clock::now();
+    return {};
 }
 
 // The oldest chunks first, so that disk order is log order. Unguarded: only those that the main reader has

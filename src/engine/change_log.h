@@ -124,6 +124,7 @@ private:
     Result<> sync_guard();
     [[nodiscard]] bool wants_sync() const;
     [[nodiscard]] bool starved() const;
+    Result<> paused_when_full(Result<> outcome);
     void drop_released();
 
     const ChangeLogOptions options_;

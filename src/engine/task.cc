@@ -354,19 +354,22 @@ Result<StopCause> Task::apply_through_outages(const TaskIdentity& identity, std:
     const auto patience = recovery_patience(settings_);
     std::optional<std::chrono::steady_clock::time_point> lost_at;
     std::optional<Position> applied_when_lost;
+    auto wait = kReconnectFirst;
     while (true) {
         auto cause = apply_->run(stop);
-        if (cause || cause.error().retry == Retry::never || loading_ || log_->closed()) return cause;
+        // other errors than lost sessions need a new start: a deadlock, a stream that must begin again in
+        // text
+        if (cause || cause.error().code != ErrorCode::unavailable || loading_ || log_->closed()) return cause;
         if (stop.stop_requested()) return StopCause::asked;  // what is not applied comes again
         const auto now = std::chrono::steady_clock::now();
         if (!lost_at || apply_->applied() != applied_when_lost) {
             lost_at = now;
             applied_when_lost = apply_->applied();
+            wait = kReconnectFirst;
             context_.log->warning(Component::target_apply,
                                   "the target is lost, its changes are kept: " + cause.error().text());
             progress_.event("state change", "The target is lost; changes are kept until it is back");
         }
-        auto wait = kReconnectFirst;
         while (true) {
             if (std::chrono::steady_clock::now() - *lost_at > patience) return cause;
             context_.clock->sleep(wait, stop);

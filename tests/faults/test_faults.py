@@ -380,7 +380,7 @@ def retained(source, name):
 def test_slot_guard_bounds_the_log_of_the_source(shop, how):
     """What the source retains stays at the guard plus two segments, however much is written: 4 GB in `make faults`."""
     source, target, name = shop
-    guard_mb, total_mb = (1024, 4096) if FULL else (32, 120)
+    guard_mb, total_mb = (1024, 4096) if FULL else (64, 200)
     with TaskProcess(source, target, name, name, source_attributes={"slotguardmb": guard_mb}) as task:
         ready(task)
         start = source.sql("select pg_current_wal_lsn()")[0][0]
