@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""make demo: a shop under live traffic moves from one PostgreSQL server to another, and both sides turn out equal.
+"""make demo: a shop under live traffic moves from one database server to another, and both sides turn out equal.
 
 Everything runs in a temporary folder on free ports and is gone at the end, also after Ctrl-C.
 
-    DEMO_ROWS=4000000   rows before the traffic starts
+    PAIR=postgres-postgres   or mysql-postgres, postgres-mysql, mysql-mysql; mariadb in either place as well
+    DEMO_ROWS=4000000   rows before the traffic starts; half of it when MySQL or MariaDB is the source
     DEMO_SECONDS=15     traffic after the load, at least
     DEMO_SOURCE=15      PostgreSQL of the source: 15, 17 or 18
     DEMO_TARGET=15      and of the target
@@ -28,14 +29,22 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "servers"))
 
+import my_shop
+import shop
 from godwit import GodwitServer
+from my import MYSQL_VERSION, MyServer
 from pg import PgServer
-from shop import TABLES, Traffic, fill
+from traffic import Traffic
 
-ROWS = int(os.environ.get("DEMO_ROWS", "4000000"))
 SECONDS = float(os.environ.get("DEMO_SECONDS", "15"))
 VERSIONS = int(os.environ.get("DEMO_SOURCE", "15")), int(os.environ.get("DEMO_TARGET", "15"))
+FROM, _, TO = os.environ.get("PAIR", "postgres-postgres").partition("-")
+SHOP = shop if FROM == "postgres" else my_shop
+ROWS = int(os.environ.get("DEMO_ROWS", SHOP.ROWS))
+TABLES = SHOP.TABLES
+# A database of PostgreSQL holds schemas; for the other family the two are one thing.
 SOURCE, TARGET = "shop", "warehouse"
+Server = PgServer | MyServer
 PASSWORD = "demo-password"
 ON_TERMINAL = sys.stdout.isatty()
 COLOUR = ON_TERMINAL and not os.environ.get("NO_COLOR")
@@ -91,12 +100,15 @@ class Demo:
             "maintenance_work_mem": "256MB",
             "track_commit_timestamp": "off",
         }
-        self.source = PgServer(
-            self.folder / "source", version=VERSIONS[0], password=PASSWORD, fsync=True, settings=tuning
-        )
-        self.target = PgServer(
-            self.folder / "target", version=VERSIONS[1], password=PASSWORD, fsync=True, settings=tuning
-        )
+
+        def server(name: str, engine: str, version: int) -> Server:
+            folder = self.folder / name
+            if engine == "postgres":
+                return PgServer(folder, version=version, password=PASSWORD, fsync=True, settings=tuning)
+            return MyServer(folder, flavour=engine, fsync=True, settings={"innodb-buffer-pool-size": "512M"})
+
+        self.source = server("source", FROM, VERSIONS[0])
+        self.target = server("target", TO, VERSIONS[1])
         self.godwit = GodwitServer(self.folder / "godwit")
         self.traffic: Traffic | None = None
         self.lags_ms: list[int] = []
@@ -180,28 +192,41 @@ class Demo:
             )[0][0]
         )
 
-    def database_of(self, server: PgServer) -> str:
+    @staticmethod
+    def name_of(server: Server) -> str:
+        if isinstance(server, PgServer):
+            return f"PostgreSQL {server.version}"
+        return f"MySQL {MYSQL_VERSION}" if server.flavour == "mysql" else "MariaDB"
+
+    def sql(self, server: Server, statement: str) -> list[Any]:
+        if isinstance(server, PgServer):
+            return list(server.sql(statement, database=self.database_of(server)))
+        return server.sql(statement)
+
+    def database_of(self, server: Server) -> str:
         return SOURCE if server is self.source else TARGET
 
     # --- the story
 
     def run(self) -> None:
         started = time.monotonic()
-        heading("Two PostgreSQL servers and a shop")
+        heading("Two database servers and a shop")
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(PgServer.start, [self.source, self.target]))
-        self.source.create_database(SOURCE)
-        self.target.create_database(TARGET)
-        say(f"source  PostgreSQL {VERSIONS[0]} at 127.0.0.1:{self.source.port}, database {SOURCE}")
-        say(f"target  PostgreSQL {VERSIONS[1]} at 127.0.0.1:{self.target.port}, database {TARGET}, empty")
+            list(pool.map(lambda server: server.start(), [self.source, self.target]))
+        for server in (self.source, self.target):
+            if isinstance(server, PgServer):
+                server.create_database(self.database_of(server))
+        say(f"source  {self.name_of(self.source)} at 127.0.0.1:{self.source.port}, database {SOURCE}")
+        where = f"database {TARGET}, empty" if isinstance(self.target, PgServer) else "empty"
+        say(f"target  {self.name_of(self.target)} at 127.0.0.1:{self.target.port}, {where}")
         begin = time.monotonic()
-        self.rows = fill(self.source, SOURCE, ROWS)
+        self.rows = SHOP.fill(self.source, SOURCE, ROWS)  # type: ignore[arg-type]
         say(f"{self.rows:,} rows in {len(TABLES)} tables, made in {time.monotonic() - begin:.0f} s")
 
         heading("godwit serve")
         command(f"godwit serve --data {self.godwit.data} --listen 127.0.0.1:{self.godwit.port}")
         self.godwit.start()
-        self.traffic = Traffic(self.source, SOURCE, ROWS)
+        self.traffic = SHOP.Customers(self.source, SOURCE, ROWS)  # type: ignore[arg-type]
         self.traffic.start()
         say("live traffic on all tables has begun: inserts, updates, deletes, rolled-back work")
 
@@ -224,10 +249,11 @@ class Demo:
         self.aws(f"wait replication-task-stopped --filters Name=replication-task-arn,Values={arn}")
         self.aws(f"delete-replication-task --replication-task-arn {arn}")
         self.aws(f"wait replication-task-deleted --filters Name=replication-task-arn,Values={arn}")
-        left = self.source.sql("select slot_name from pg_replication_slots", database=SOURCE)
-        if left:
-            raise DemoError(f"a replication slot was left on the source: {left}")
-        say("no replication slot is left on the source")
+        if isinstance(self.source, PgServer):
+            left = self.source.sql("select slot_name from pg_replication_slots", database=SOURCE)
+            if left:
+                raise DemoError(f"a replication slot was left on the source: {left}")
+            say("no replication slot is left on the source")
         self.summary(time.monotonic() - started)
 
     def create(self) -> None:
@@ -237,10 +263,14 @@ class Demo:
         )["ReplicationInstance"]["ReplicationInstanceArn"]
         endpoints = {}
         for kind, server, database in (("source", self.source, SOURCE), ("target", self.target, TARGET)):
+            own = (
+                f"--engine-name postgres --password {PASSWORD} --database-name {database}"
+                if isinstance(server, PgServer)
+                else f"--engine-name {server.flavour}"
+            )
             endpoints[kind] = self.aws(
-                f"create-endpoint --endpoint-identifier {database} --endpoint-type {kind} --engine-name postgres "
-                f"--server-name 127.0.0.1 --port {server.port} --username {server.user} --password {PASSWORD} "
-                f"--database-name {database}"
+                f"create-endpoint --endpoint-identifier {database} --endpoint-type {kind} "
+                f"--server-name 127.0.0.1 --port {server.port} --username {server.user} {own}"
             )["Endpoint"]["EndpointArn"]
         self.aws(f"wait replication-instance-available --filters Name=replication-instance-arn,Values={instance}")
         for arn in endpoints.values():
@@ -323,9 +353,9 @@ class Demo:
         say(f"the traffic ends: {self.traffic.transactions:,} transactions, {self.traffic.rows:,} changed rows")
         # Changes arrive in commit order: when this row is there, all before it are.
         marker = "the last change"
-        self.source.sql("insert into shop.countries values ('~~', %s, 0)", (marker,), SOURCE)
+        self.sql(self.source, f"insert into shop.countries values ('~~', '{marker}', 0)")
         begin = time.monotonic()
-        while not self.target.sql("select 1 from shop.countries where name = %s", (marker,), TARGET):
+        while not self.sql(self.target, f"select 1 from shop.countries where name = '{marker}'"):
             self.look(progress)
             if time.monotonic() - begin > 120:
                 raise DemoError("the last change did not arrive within 2 minutes")
@@ -343,6 +373,9 @@ class Demo:
         if missing:
             raise DemoError(f"godwit task compare left out {', '.join(missing)}")
         say()
+        if not (isinstance(self.source, PgServer) and isinstance(self.target, PgServer)):
+            self.prove_counts()
+            return
         say("and without godwit, by count and MD5 on each server:")
         different = []
         with ThreadPoolExecutor(2) as pool:
@@ -357,6 +390,21 @@ class Demo:
                 )
                 if not same:
                     different.append(table)
+        if different:
+            raise DemoError(f"the sides differ in {', '.join(different)}")
+
+    def prove_counts(self) -> None:
+        """Servers of two kinds spell values differently: their own words are compared by godwit alone."""
+        say("and without godwit, by count on each server:")
+        different = []
+        for table in TABLES:
+            one, two = (
+                int(self.sql(server, f"select count(*) from shop.{table}")[0][0])
+                for server in (self.source, self.target)
+            )
+            say(f"  {table:<16}{one:>10,} rows   {two:>10,} rows   {'equal' if one == two else 'DIFFERENT'}")
+            if one != two:
+                different.append(table)
         if different:
             raise DemoError(f"the sides differ in {', '.join(different)}")
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import threading
-import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from pg import PgServer
+from traffic import Action, Sizes, Traffic, run_all
 
+ROWS = 4_000_000  # of the demo when nothing else is asked for
 TABLES = [
     "countries",
     "customers",
@@ -36,24 +35,13 @@ TABLES = [
 PRODUCT = "md5('product' || {})::uuid"
 
 
-@dataclass
-class Sizes:
-    """Rows of each table for about `total` rows altogether."""
-
-    total: int
-    customers: int = field(init=False)
-    products: int = field(init=False)
-    orders: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.orders = max(50, self.total * 24 // 100)
-        self.customers = max(20, self.total * 6 // 100)
-        self.products = max(20, min(4000, self.total // 100))
+def sizes(total: int) -> Sizes:
+    return Sizes(total, orders_max=total)
 
 
 def fill(server: PgServer, database: str, total: int) -> int:
     """Makes the tables and their rows; returns how many rows there are."""
-    n = Sizes(total)
+    n = sizes(total)
     server.sql((Path(__file__).with_name("shop.sql")).read_text(), database=database)
     text = "(select string_agg(md5(({0})::text || '-' || k), ' ') from generate_series(1, {1}) k)"
     statements = [
@@ -107,9 +95,7 @@ def fill(server: PgServer, database: str, total: int) -> int:
                    timestamp '2025-03-01' + i * interval '1 minute'
             from generate_series(1, {max(50, total // 50)}) i""",
     ]
-    with ThreadPoolExecutor(3) as pool:
-        for done in [pool.submit(server.sql, s, None, database) for s in sorted(statements, key=len, reverse=True)]:
-            done.result()
+    run_all(lambda s: server.sql(s, database=database), sorted(statements, key=len, reverse=True))
     server.sql("vacuum analyze", database=database)
     return sum(count(server, database, t) for t in TABLES)
 
@@ -118,72 +104,42 @@ def count(server: PgServer, database: str, table: str) -> int:
     return int(server.sql(f"select count(*) from shop.{table}", database=database)[0][0])
 
 
-class Traffic:
-    """Customers at work: threads that commit small transactions at a steady pace until stop()."""
-
-    def __init__(self, server: PgServer, database: str, total: int, per_second: int = 300, threads: int = 4) -> None:
+class Customers(Traffic):
+    def __init__(self, server: PgServer, database: str, total: int) -> None:
+        super().__init__(sizes(total))
         self.server, self.database = server, database
-        self.n = Sizes(total)
-        self.pause = threads / per_second
-        self.transactions = self.rows = 0
-        self.error: BaseException | None = None
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._next_order = 10_000_000
-        self._threads = [threading.Thread(target=self._run, args=(i,), daemon=True) for i in range(threads)]
 
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+    def session(self) -> AbstractContextManager[Any]:
+        return self.server.connect(self.database, autocommit=False)
 
-    def stop(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
-        if self.error is not None:
-            raise RuntimeError(f"the traffic stopped: {self.error}") from self.error
+    def actions(self) -> list[Action]:
+        return [
+            self._order,
+            self._order,
+            self._cart,
+            self._visit,
+            self._product,
+            self._customer,
+            self._address,
+            self._review,
+            self._audit,
+            self._image,
+            self._tidy,
+            self._change_of_mind,
+        ]
 
-    def _run(self, seed: int) -> None:
-        chance = random.Random(seed)
+    def commit(self, session: Any, action: Action, chance: random.Random) -> int | None:
         try:
-            with psycopg.connect(self.server.conninfo(self.database)) as connection:
-                actions = [
-                    self._order,
-                    self._order,
-                    self._cart,
-                    self._visit,
-                    self._product,
-                    self._customer,
-                    self._address,
-                    self._review,
-                    self._audit,
-                    self._image,
-                    self._tidy,
-                    self._change_of_mind,
-                ]
-                due = time.monotonic()
-                while not self._stop.is_set():
-                    try:
-                        rows = chance.choice(actions)(connection, chance)
-                    except (psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation):
-                        continue  # two customers in each other's way: rolled back
-                    with self._lock:
-                        self.transactions += 1
-                        self.rows += rows
-                    due = max(due + self.pause, time.monotonic() - 1)
-                    self._stop.wait(max(0, due - time.monotonic()))
-        except BaseException as error:
-            self.error = error
+            return action(session, chance)
+        except (psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation):
+            return None
 
     def _product_id(self, chance: random.Random) -> str:
         number = chance.randint(1, self.n.products)
         return str(uuid.UUID(hashlib.md5(f"product{number}".encode()).hexdigest()))
 
     def _order(self, connection: Any, chance: random.Random) -> int:
-        with self._lock:
-            self._next_order += 1
-            order = self._next_order
+        order = self.next_order()
         lines = chance.randint(1, 4)
         with connection.transaction():
             run = connection.cursor().execute

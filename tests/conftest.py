@@ -1,9 +1,11 @@
 """What every suite stands on. A missing program is an error, never a skip."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 from godwit import program
+from kills import Kills
 
 
 @pytest.fixture(scope="session")
@@ -11,6 +13,23 @@ def godwit_program():
     path = program()
     assert path.exists(), f"{path} is not built: run make build"
     return path
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """For --dist loadgroup: a worker takes a file, whose tests share servers, or a test that is `apart`.
+
+    Those come first: a long one that begins last would be waited for by everybody.
+    """
+    for item in items:
+        if not item.get_closest_marker("apart"):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: item.get_closest_marker("apart") is None)
+
+
+@pytest.fixture
+def kills(request):
+    return Kills(request.node)
 
 
 def _kills(config):
@@ -33,7 +52,8 @@ def pytest_sessionfinish(session):
 
 def _whole(config):
     """Only the whole suite can promise a number of kills."""
-    return not config.option.keyword and not any("::" in a or a.endswith(".py") for a in config.args)
+    suite = Path(__file__).parent / "crash"
+    return not config.option.keyword and any(suite.is_relative_to(Path(a).resolve()) for a in config.args)
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# install.sh [build|demo|test|fuzz ...] - what godwit needs on Debian 12: packages, and a Python environment in .venv.
+# install.sh [build|demo|bench|test|fuzz ...] - what godwit needs on Debian 12: packages, and a Python environment in .venv.
 # Quick when everything is there. Needs root or sudo only for packages that are missing.
 #   build  compiler and libraries          demo  build + PostgreSQL, Python environment
-#   test   demo + what the suites use      fuzz  build + clang               (default: test)
+#   bench  demo + the other servers and the tools that godwit is measured beside
+#   test   bench + what the suites use     fuzz  build + clang               (default: test)
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
 build_packages=(g++ cmake ninja-build ccache mold pkg-config make git ca-certificates
-    libpq-dev libcpp-httplib-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev
+    libpq-dev libmariadb-dev libzstd-dev zlib1g-dev libcpp-httplib-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev
     nlohmann-json3-dev libcli11-dev libfmt-dev libgtest-dev libgmock-dev)
 demo_packages=(postgresql-15 postgresql-client-15 python3 python3-venv util-linux curl)
-test_packages=("${demo_packages[@]}" maven unzip xz-utils pgcopydb libbenchmark-dev awscli)
+bench_packages=("${demo_packages[@]}" mariadb-server libaio1 libnuma1 libncurses6 maven unzip xz-utils
+    pgcopydb pgloader mydumper)
+test_packages=("${bench_packages[@]}" libbenchmark-dev awscli)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 
 parts=("${@:-test}")
@@ -20,9 +23,10 @@ for part in "${parts[@]}"; do
     case $part in
         build) ;;
         demo) packages+=("${demo_packages[@]}"); venv=yes ;;
+        bench) packages+=("${bench_packages[@]}"); venv=yes ;;
         test) packages+=("${test_packages[@]}"); venv=yes ;;
         fuzz) packages+=("${fuzz_packages[@]}") ;;
-        *) echo "install.sh: unknown part '$part' (build, demo, test, fuzz)" >&2; exit 2 ;;
+        *) echo "install.sh: unknown part '$part' (build, demo, bench, test, fuzz)" >&2; exit 2 ;;
     esac
 done
 

@@ -47,7 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)log_levels(body);
     (void)deletes_task_logs(body);
     (void)error_of_answer(body);
-    (void)request_with("compare", body);
-    (void)number_in(body, "timeout_ms", 7);
+    (void)is_object(body);
+    (void)whole_number_in(body, "timeout_ms", 7);
     return 0;
 }

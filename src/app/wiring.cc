@@ -2,8 +2,10 @@
 
 #include "app/wiring.h"
 
+#include "sources/mysql/source.h"
 #include "sources/postgres/keeper.h"
 #include "sources/postgres/register.h"
+#include "targets/mysql/target.h"
 #include "targets/postgres/target.h"
 
 namespace godwit::app {
@@ -28,6 +30,15 @@ void add_all(EndpointRegistry& registry) {
     kind.check_position = check_postgres_position;
     kind.keeper = postgres::keeper_main;
     registry.add(std::move(kind));
+
+    EndpointKind my;
+    my.engine_names = {"mysql", "mariadb", "aurora", "aurora-serverless"};
+    my.display_name = "MySQL";
+    my.source = mysql::make_source;
+    my.target = mysql::make_target;
+    my.probe = mysql::probe;
+    my.check_position = mysql::check_position;
+    registry.add(std::move(my));
 }
 
 }  // namespace godwit::app

@@ -1,5 +1,8 @@
 #include "base/files.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -9,6 +12,8 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+
+#include "base/bytes.h"
 
 namespace godwit {
 namespace {
@@ -92,6 +97,24 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t byt
     }
     ::close(fd);
     return out;
+}
+
+Result<> write_summed_file(const std::filesystem::path& path, std::string_view content, bool durable) {
+    const std::uint64_t sum = XXH3_64bits(content.data(), content.size());
+    std::string whole(reinterpret_cast<const char*>(&sum), sizeof sum);
+    whole += content;
+    return write_file(path, whole, durable);
+}
+
+Result<std::string> read_summed_file(const std::filesystem::path& path) {
+    const auto whole = read_file(path);
+    if (!whole) return std::unexpected(whole.error());
+    ByteReader in(as_bytes(*whole));
+    const auto sum = in.le<std::uint64_t>();
+    const auto content = std::string_view(*whole).substr(std::min(sizeof sum, whole->size()));
+    if (in.failed() || XXH3_64bits(content.data(), content.size()) != sum)
+        return fail(ErrorCode::data_loss, path.string() + " is damaged");
+    return std::string(content);
 }
 
 std::optional<ProcessId> find_process(pid_t pid) {

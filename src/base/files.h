@@ -16,6 +16,11 @@ namespace godwit {
 [[nodiscard]] Result<> write_file(const std::filesystem::path& path, std::string_view content, bool durable);
 [[nodiscard]] Result<std::string> read_file(const std::filesystem::path& path,
                                             std::size_t bytes_max = 64U << 20);
+// As write_file() with a sum in front, so that a file that was cut or damaged is told from a whole one.
+[[nodiscard]] Result<> write_summed_file(const std::filesystem::path& path, std::string_view content,
+                                         bool durable);
+// not_found without a file, data_loss when it is not whole
+[[nodiscard]] Result<std::string> read_summed_file(const std::filesystem::path& path);
 
 // A process is its pid and its start time (field 22 of /proc/PID/stat), so a reused pid is not mistaken for
 // it.

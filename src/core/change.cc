@@ -94,9 +94,15 @@ void RecordWriter::start(RecordKind kind, std::uint32_t relation, std::uint32_t 
     to_.put_le(subxid);
 }
 
-void RecordWriter::old_kind(OldRow old) { to_.put_u8(static_cast<std::uint8_t>(old)); }
-
 namespace {
+
+constexpr std::uint8_t kKeysOff = 0x80;
+
+void take_old_kind(ByteReader& in, Record& r) {
+    const auto byte = in.u8();
+    r.keys_off = (byte & kKeysOff) != 0;
+    r.old_kind = static_cast<OldRow>(byte & ~kKeysOff);
+}
 
 // Steps over one row and checks it; an empty view when it is damaged.
 RowView take_row(ByteReader& in, Bytes all) {
@@ -110,6 +116,10 @@ RowView take_row(ByteReader& in, Bytes all) {
 }
 
 }  // namespace
+
+void RecordWriter::old_kind(OldRow old, bool keys_off) {
+    to_.put_u8(static_cast<std::uint8_t>(static_cast<std::uint8_t>(old) | (keys_off ? kKeysOff : 0)));
+}
 
 bool RecordReader::next(Record& r) {
     if (failed_ || at_ == bytes_.size()) return false;
@@ -144,14 +154,14 @@ bool RecordReader::next(Record& r) {
         case RecordKind::update:
             r.relation = in.le<std::uint32_t>();
             r.xid = in.le<std::uint32_t>();
-            r.old_kind = static_cast<OldRow>(in.u8());
+            take_old_kind(in, r);
             if (r.old_kind != OldRow::none) r.old_row = take_row(in, body);
             r.row = take_row(in, body);
             break;
         case RecordKind::remove:
             r.relation = in.le<std::uint32_t>();
             r.xid = in.le<std::uint32_t>();
-            r.old_kind = static_cast<OldRow>(in.u8());
+            take_old_kind(in, r);
             r.old_row = take_row(in, body);
             break;
         case RecordKind::truncate:

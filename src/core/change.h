@@ -7,8 +7,8 @@
 //                                                  introduces a table version; `id` is unique within one log
 //   begin      u32 xid, u64 order, i64 commit_time_us, u8 flags(1=streamed), u32 n { u32 aborted_subxid }
 //   insert     u32 relation, u32 subxid, row
-//   update     u32 relation, u32 subxid, u8 old(0 none, 1 key, 2 full), [row], row
-//   remove     u32 relation, u32 subxid, u8 old(1 key, 2 full), row
+//   update     u32 relation, u32 subxid, u8 old(0 none, 1 key, 2 full; +128 keys off), [row], row
+//   remove     u32 relation, u32 subxid, u8 old(1 key, 2 full; +128 keys off), row
 //   truncate   u32 subxid, u8 flags(1=cascade, 2=restart identity), u16 n { u32 relation }
 //   commit     u64 order_end, position text, i64 commit_time_us
 //   keepalive  u64 order_end, position text        nothing was committed up to here
@@ -116,6 +116,7 @@ struct Record {
     std::int64_t commit_time_us = 0;  // since 1970, UTC
     bool streamed = false;
     OldRow old_kind = OldRow::none;
+    bool keys_off = false;  // update, remove: no foreign key acted at the source
     RowView old_row, row;
     std::uint8_t flags = 0;
     Bytes list;                 // begin: aborted subtransactions, truncate: relations; u32 each
@@ -137,7 +138,7 @@ public:
 
     // insert: start, row, finish.  update: start, [old row], row, finish.  remove: start, old row, finish.
     void start(RecordKind kind, std::uint32_t relation, std::uint32_t subxid);
-    void old_kind(OldRow old);  // update and remove, right after start()
+    void old_kind(OldRow old, bool keys_off = false);  // update and remove, right after start()
     void begin_row(std::uint16_t cells) { to_.put_le(cells); }
     void null() { to_.put_u8(static_cast<std::uint8_t>(CellState::null)); }
     void unchanged() { to_.put_u8(static_cast<std::uint8_t>(CellState::unchanged)); }

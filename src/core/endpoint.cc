@@ -4,6 +4,14 @@
 #include <cstdlib>
 
 namespace godwit {
+namespace {
+
+std::string lower(std::string text) {
+    for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return text;
+}
+
+}  // namespace
 
 bool EndpointConfig::flag(const std::string& lower_name, bool otherwise) const {
     const auto it = attributes.find(lower_name);
@@ -19,6 +27,20 @@ std::int64_t EndpointConfig::number(const std::string& lower_name, std::int64_t 
     char* end = nullptr;
     const long long v = std::strtoll(it->second.c_str(), &end, 10);
     return *end == 0 ? v : otherwise;
+}
+
+Result<bool> EndpointConfig::refuses(const std::string& name) const {
+    const std::string value = attribute(lower(name), "warn");
+    if (value == "warn" || value == "fail") return value == "fail";
+    return fail(ErrorCode::invalid_argument,
+                "the endpoint's attribute " + name + " is '" + value + "'; it can be warn or fail");
+}
+
+std::vector<EndpointConfig::Script> EndpointConfig::scripts() const {
+    std::vector<Script> out;
+    for (const std::string name : {"AfterConnectScript", "Initstmt"})
+        if (auto sql = attribute(lower(name)); !sql.empty()) out.push_back({name, std::move(sql)});
+    return out;
 }
 
 Result<std::map<std::string, std::string>> parse_attributes(const std::string& text) {

@@ -33,6 +33,15 @@ struct EndpointConfig {
     // true, y, yes, 1, on
     [[nodiscard]] bool flag(const std::string& lower_name, bool otherwise) const;
     [[nodiscard]] std::int64_t number(const std::string& lower_name, std::int64_t otherwise) const;
+    // An attribute that is warn, its default, or fail: is it fail? `name` as the user writes it; anything
+    // else is an invalid_argument that names it.
+    [[nodiscard]] Result<bool> refuses(const std::string& name) const;
+    // The user's own SQL for each session, in the order in which it runs.
+    struct Script {
+        std::string name;  // of the setting
+        std::string sql;
+    };
+    [[nodiscard]] std::vector<Script> scripts() const;
 };
 
 // What a server says of itself; decides which encodings may pass between two of them.

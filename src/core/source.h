@@ -22,6 +22,15 @@
 
 namespace godwit {
 
+// Does a snapshot hold what a transaction did?
+enum class Contained : std::uint8_t {
+    no,
+    yes,
+    // Nobody knows. Its rows have keys and come whole, so each image says itself what its row became:
+    // inserted and updated ones are put in place of what is there, removed ones may be gone.
+    by_image,
+};
+
 // A selection as the table mappings say it; the source asks it for every table that it finds.
 class Selection {
 public:
@@ -106,15 +115,15 @@ struct CatalogueChange {
         table_altered,
         rows_changed,  // in a way that no log tells: only a reload helps
         identity_lost,
-        identity_gained,
+        identity_gained,  // at each poll until a load of the table has begun: it has missed changes
     } kind;
     TableName table;
     TableName new_name;  // table_renamed
     // The log position read after the catalogue: what the poll saw had been committed before it.
     Position seen_at;
     std::uint64_t source_id = 0;
-    std::shared_ptr<const TableSchema> schema;  // table_altered: what the poll saw
-    std::string reason;                         // rows_changed
+    std::shared_ptr<const TableSchema> schema;  // what the poll saw, where the table is still there
+    std::string reason;                         // rows_changed, identity_gained
 };
 
 struct SourceHealth {
@@ -129,11 +138,19 @@ public:
 
     // Connects, checks what the purpose needs and says in the error what to change. Call first.
     [[nodiscard]] virtual Result<ServerTraits> open(bool capture) = 0;
+    // What the target is, before tables(): some of what no log shows, a target of the same kind does
+    // likewise.
+    virtual void target_is(const ServerTraits& target) { (void)target; }
     [[nodiscard]] virtual Result<std::vector<TableSchema>> tables(const Selection& selection) = 0;
     [[nodiscard]] virtual Result<TableSchema> describe(const TableName& name) = 0;
+    // The definition that the log had where it wrote this relation, when the source keeps a history: the
+    // catalogue may be further on. not_found otherwise. Thread safe.
+    [[nodiscard]] virtual Result<TableSchema> described(const Relation& relation) {
+        return fail(ErrorCode::not_found, "no history of table " + relation.name.text() + " is kept");
+    }
 
     // --- load
-    // What the reader can emit for this table, best first: "pg.binary", "pg.csv".
+    // What the reader can emit for this table, best first: "pg.binary", "pg.csv", "rows.copy".
     [[nodiscard]] virtual std::vector<std::string> load_formats(const TableSchema& table) const = 0;
     // Tables whose changes are wanted are known to the log before its start is fixed.
     [[nodiscard]] virtual Result<LoadContext> begin_load(const LoadRequest& request,
@@ -147,22 +164,30 @@ public:
     // Fails when the table did not stay what it was while it was read.
     [[nodiscard]] virtual Result<> close_table(const LoadContext& load, const TableLoad& table) = 0;
     virtual void end_load(const LoadContext& load) = 0;
-    // A single table, now, under a snapshot of its own (reload, new table). Same life as begin_load().
-    [[nodiscard]] virtual Result<LoadContext> begin_table_load(const TableSchema& table, bool newly_published,
-                                                               std::uint32_t wait_s_max,
+    // These tables, now, under a snapshot of their own (reload, new table). Same life as begin_load().
+    // `follow`: their changes are wanted from its mark on; else they are only looked at (comparison).
+    [[nodiscard]] virtual Result<LoadContext> begin_table_load(const std::vector<TableSchema>& tables,
+                                                               bool follow, std::uint32_t wait_s_max,
                                                                std::stop_token stop) = 0;
 
     // --- changes
     // Is the transaction of this begin record already in the snapshot of this mark?
-    [[nodiscard]] virtual bool contains(const SnapshotMark& mark, const Record& begin) const = 0;
-    // true once no transaction from here on can be contained: the mark may be dropped
+    [[nodiscard]] virtual Contained contains(const SnapshotMark& mark, const Record& begin) const = 0;
+    // Does contains() know of each transaction?
+    [[nodiscard]] virtual bool exact(const SnapshotMark& mark) const {
+        (void)mark;
+        return true;
+    }
+    // true once no transaction from here on can be contained, not even by its image: the mark may be dropped
     [[nodiscard]] virtual bool passed(const SnapshotMark& mark, const Position& position) const = 0;
     // The position as a number that orders like the log; `order` of a transaction that ends at or before the
     // position is smaller.
     [[nodiscard]] virtual Result<std::uint64_t> order(const Position& position) const = 0;
     [[nodiscard]] virtual Result<Position> parse_position(const std::string& native) const = 0;
-    // What the target takes in changes: "pg.binary" when bytes may be relayed for every table, else text.
-    // Before stream().
+    // In what forms changes can come, best first: a table that takes one takes every later one that its
+    // target knows as well.
+    [[nodiscard]] virtual std::vector<std::string> stream_formats() const = 0;
+    // One of them. Before stream().
     virtual void set_stream_format(const std::string& format) = 0;
     // Starts the log where nothing was loaded (cdc tasks): `from` empty = now. Returns the true start.
     [[nodiscard]] virtual Result<Position> begin_capture(const Position& from,
@@ -173,6 +198,17 @@ public:
     [[nodiscard]] virtual Result<std::optional<Position>> parted(std::uint32_t timeline) {
         (void)timeline;
         return std::nullopt;
+    }
+    // Is `applied` a place of this server's history, whichever server of that history wrote it? False: the
+    // system's id has to tell. data_loss when this server holds only a part of what was applied.
+    enum class History : std::uint8_t {
+        unknown,
+        same_server,
+        other_server,  // places beyond `applied` cannot be compared with those of this server
+    };
+    [[nodiscard]] virtual Result<History> history_of(const Position& applied) {
+        (void)applied;
+        return History::unknown;
     }
     // Goes on with an existing capture; fails with data_loss when the log is gone.
     // Returns up to where the source may already have forgotten its log (what was acknowledged).
@@ -190,12 +226,12 @@ public:
     [[nodiscard]] virtual Result<Position> recovery_position(const Position& applied) = 0;
     // --- comparison, under the snapshot of `load` (begin_table_load or begin_load). Thread safe.
     [[nodiscard]] virtual Result<TableDigest> digest(const LoadContext& load, const TableSchema& table,
-                                                     std::stop_token stop) = 0;
+                                                     DigestForm form, std::stop_token stop) = 0;
     // Rows whose key hashes into `bucket` of `buckets`, ordered by key.
     [[nodiscard]] virtual Result<std::vector<KeyDigest>> key_digests(const LoadContext& load,
                                                                      const TableSchema& table,
                                                                      std::uint32_t bucket,
-                                                                     std::uint32_t buckets,
+                                                                     std::uint32_t buckets, DigestForm form,
                                                                      std::stop_token stop) = 0;
 
     // Removes what the task made on the source (slot, publications). Idempotent.

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/portable.h"
+
 namespace godwit {
 
 struct TableName {
@@ -31,6 +33,9 @@ struct ColumnSchema {
     // Rows older than the column hold this value without having been rewritten (a constant default at its
     // creation).
     std::optional<std::string> missing_value;
+    bool missing_differs = false;  // partitions hold different ones
+    PortableType portable;         // what it is to engines of other families
+    bool invisible = false;        // left out of SELECT *
     friend bool operator==(const ColumnSchema&, const ColumnSchema&) = default;
 };
 
@@ -116,6 +121,8 @@ struct LeafState {
     // Every row that it holds came through the table's log: it was born as a partition and never rewritten,
     // or is empty.
     bool in_log = false;
+    std::uint64_t attached_id = 0;  // changes when it leaves the table and joins it again; 0: not known
+    bool logged = true;             // false: unlogged or foreign, its changes are in no log
     friend bool operator==(const LeafState&, const LeafState&) = default;
 };
 
@@ -128,6 +135,7 @@ struct TableSchema {
         0;  // changes when the definition of any column is touched, even if back and forth
     std::uint64_t name_id = 0;  // changes when the table is renamed, even if back and forth; 0: not known
     std::vector<ColumnSchema> columns;
+    std::string default_collation;         // of text columns that are added and name none; empty: not known
     std::vector<std::string> primary_key;  // in key order; empty: none
     std::string primary_key_name;
     bool primary_key_deferrable = false;
@@ -142,7 +150,12 @@ struct TableSchema {
     std::vector<TableName> leaves;       // of a partitioned table
     std::vector<LeafState> leaf_states;  // in the same order; what a poll compares
     std::vector<UserType> types;         // that the columns need, each after those it is made of
-    TableExtras extras;                  // filled when asked for
+    // Foreign keys by which the source changes rows of this table where no log shows it. A target that is to
+    // do likewise has those to tables of `bound_to` from the first row on.
+    std::vector<ForeignKey> acting_keys;
+    // Tables whose rows change with this one's in that way, in either direction: loaded and followed as one.
+    std::vector<TableName> bound_to;
+    TableExtras extras;  // filled when asked for
 
     [[nodiscard]] const ColumnSchema* column(const std::string& column_name) const {
         for (const auto& c : columns)
@@ -151,7 +164,13 @@ struct TableSchema {
     }
 };
 
-// What a table holds, independent of the order of its rows. Both sides of one engine family compute it alike.
+// How values are spelled where two sides are compared.
+enum class DigestForm : std::uint8_t {
+    own,       // as the servers of one family print them
+    portable,  // as core/portable.h says; of approximate numbers only whether they are NULL
+};
+
+// What a table holds, independent of the order of its rows. Both sides compute it alike in one form.
 struct TableDigest {
     std::uint64_t rows = 0;
     std::string hash;

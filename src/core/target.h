@@ -3,6 +3,7 @@
 // rows of the target and commits with the data; the server itself refuses what was overtaken.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -28,6 +29,20 @@ enum class TablePhase : std::uint8_t {
     suspended,  // Table error; changes are skipped until a reload
 };
 
+// How far a table has come inside a transaction of the source (where DDL commits, see Target::ddl_commits),
+// and the last change of its shape: met again it is not made twice. Any other transaction, any other change
+// has none of it.
+struct TablePart {
+    std::uint64_t order = 0;    // of the transaction's begin
+    std::uint64_t records = 0;  // of this table in it that are in
+    std::uint64_t plan = 0;     // digest of the change of shape
+    std::uint32_t steps = 0;    // of it that are done
+    bool operator==(const TablePart&) const = default;
+    // for a ledger; what cannot be read is as new
+    [[nodiscard]] std::string text() const;
+    [[nodiscard]] static TablePart of(const std::string& text);
+};
+
 // One table's row of the ledger.
 struct TableState {
     TableName name;  // at the source
@@ -35,6 +50,7 @@ struct TableState {
     std::uint64_t generation = 0;  // counts loads
     SnapshotMark mark;
     Position applied;    // `loaded`: what catch-up has reached; empty = the mark
+    TablePart part;      // beyond the position
     std::string reason;  // why suspended
     std::uint64_t rows = 0;
     std::uint64_t source_id = 0;  // TableSchema::source_id; 0: not known
@@ -51,9 +67,11 @@ struct Ledger {
 
 struct PreparedTable {
     std::uint64_t generation = 0;
-    std::string format;    // agreed load format, from what the source offers
-    bool created = false;  // godwit made it: keys are still to be built
+    std::string format;         // agreed load format, from what the source offers
+    std::string stream_format;  // and what the table can take of the log: one of Source::stream_formats()
+    bool created = false;       // godwit made it: keys are still to be built
     std::vector<std::string> warnings;
+    std::vector<std::string> notices;  // warnings that are events of the task as well
 };
 
 struct TaskIdentity {
@@ -84,6 +102,13 @@ struct ConflictPolicy {
     ConflictAction delete_missing = ConflictAction::ignore;
     ConflictAction data_error = ConflictAction::log;
 };
+
+// Of Applier::Mode::converging; other errors go by the task's own policy.
+[[nodiscard]] constexpr ConflictPolicy converging_policy(ConflictPolicy policy) {
+    policy.insert_exists = policy.update_missing = ConflictAction::overwrite;
+    policy.delete_missing = ConflictAction::ignore;
+    return policy;
+}
 
 struct ApplyCounts {
     std::uint64_t inserts = 0, updates = 0, deletes = 0, ddls = 0, conflicts = 0;
@@ -129,17 +154,23 @@ struct SchemaChange {
 //       makes commit() fail with ErrorCode::conflict, nothing applied. The engine then replays the same
 //       records
 // careful: rows that fail are judged singly by the policy and written to awsdms_apply_exceptions.
+// converging: like careful, but a row that is there is overwritten, one to be updated that is not there is
+// inserted,
+//       one to be removed may be gone (Contained::by_image), and nothing of that is a conflict.
 class Applier {
 public:
-    enum class Mode : std::uint8_t { fast, careful };
+    enum class Mode : std::uint8_t { fast, careful, converging };
     virtual ~Applier() = default;
     // The relation as the log spells it and the table as it stands on the target. Before its first change.
     [[nodiscard]] virtual Result<> define(const Relation& relation, const TableSchema& source_table) = 0;
     [[nodiscard]] virtual Result<> begin(Mode mode) = 0;
     // insert, update, remove or truncate. The bytes may die when it returns.
     [[nodiscard]] virtual Result<> apply(const Record& record) = 0;
-    // Inside the open transaction, behind what was applied before it. Comparing first makes it idempotent.
+    // Inside the open transaction, behind what was applied before it; where DDL commits, first in a
+    // transaction without rows. Comparing first makes it idempotent.
     [[nodiscard]] virtual Result<> change_schema(const SchemaChange& change) = 0;
+    // table.part commits with the open transaction, unless the table has been prepared anew meanwhile.
+    [[nodiscard]] virtual Result<> save_part(const TableState& table) = 0;
     // Bytes that wait in memory; the engine commits or flushes before they grow too many.
     [[nodiscard]] virtual std::size_t buffered_bytes() const = 0;
     // The common position and the states of tables commit with the rows. Without `position` only the tables.
@@ -173,6 +204,12 @@ public:
     // as prepare() left it, after a restart
     [[nodiscard]] virtual Result<PreparedTable> prepared(const TableSchema& table, const TableState& state,
                                                          const std::vector<std::string>& offered_formats) = 0;
+    // These tables are written to from now on without prepare() (changes only, or a start that goes on).
+    // Returns what their user should know, as PreparedTable::notices; an error: the endpoint refuses them.
+    [[nodiscard]] virtual Result<std::vector<std::string>> look_over(const std::vector<TableSchema>& tables) {
+        (void)tables;
+        return std::vector<std::string>{};
+    }
     struct SliceDone {
         std::uint32_t number = 0;
         std::uint64_t rows = 0;
@@ -187,12 +224,19 @@ public:
                                              const std::string& reason) = 0;
 
     // --- changes
+    // Is DDL no part of a transaction here: does it commit what stands before it, and itself?
+    [[nodiscard]] virtual bool ddl_commits() const { return false; }
+    // How an applier asks what a table is at the source by now: its types may have gained values, which no
+    // log tells. Before open_applier().
+    virtual void asks(std::function<Result<TableSchema>(const TableName&)> describe) { (void)describe; }
     [[nodiscard]] virtual Result<std::unique_ptr<Applier>> open_applier(const ConflictPolicy& policy) = 0;
 
     // --- comparison: a snapshot of the target, held until the object dies. Thread safe.
     class Snapshot {
     public:
         virtual ~Snapshot() = default;
+        // In which form source and target can be compared.
+        [[nodiscard]] virtual DigestForm form() const { return DigestForm::own; }
         // `table` as the source has it
         [[nodiscard]] virtual Result<TableDigest> digest(const TableSchema& table, std::stop_token stop) = 0;
         [[nodiscard]] virtual Result<std::vector<KeyDigest>> key_digests(const TableSchema& table,

@@ -15,6 +15,26 @@ using test::put_cells;
 using test::Row;
 using test::Rows;
 
+// A loop that runs in a thread; both end with this object.
+class Running {
+public:
+    explicit Running(ApplyLoop& loop)
+        : thread_([this, &loop](const std::stop_token& stop) { outcome_ = loop.run(stop); }) {}
+    Result<StopCause> stop() {
+        thread_.request_stop();
+        return end();
+    }
+    // waits until it ends by itself
+    Result<StopCause> end() {
+        thread_.join();
+        return outcome_;
+    }
+
+private:
+    Result<StopCause> outcome_;
+    std::jthread thread_;  // last: it writes the outcome
+};
+
 // Records are written to the log by hand; order n is the transaction's begin, n + 5 its end.
 class ApplyLoopTest : public testing::Test {
 protected:
@@ -30,11 +50,15 @@ protected:
         std::filesystem::remove_all(folder_);
     }
 
-    void renew_log(std::size_t chunk_bytes = 256U << 10) {
+    void renew_log(std::size_t chunk_bytes = 256U << 10, std::size_t memory_bytes_max = 64U << 20,
+                   std::uint64_t spool_bytes_max = 64ULL << 30) {
         log_.reset();
         ChangeLogOptions options;
         options.folder = folder_ / "spool";
         options.chunk_bytes = chunk_bytes;
+        options.memory_bytes_max = memory_bytes_max;
+        options.spool_bytes_max = spool_bytes_max;
+        options.file_bytes = std::min<std::uint64_t>(options.file_bytes, spool_bytes_max);
         log_ = std::make_unique<ChangeLog>(options);
         relations_.clear();
     }
@@ -90,6 +114,15 @@ protected:
         writer.finish();
         ASSERT_TRUE(log_->recorded(0));
     }
+    void move(const TableSchema& table, const Row& from, const Row& to) {
+        RecordWriter writer(log_->buffer(0));
+        writer.start(RecordKind::update, relation(table), 0);
+        writer.old_kind(OldRow::full);
+        put_cells(writer, from);
+        put_cells(writer, to);
+        writer.finish();
+        ASSERT_TRUE(log_->recorded(0));
+    }
     void insert(const TableSchema& table, const Row& row) { change(table, RecordKind::insert, row); }
     void commit(std::uint64_t order, std::int64_t time_us = 0) {
         RecordWriter(log_->buffer(0)).commit(order + 5, at(order + 5).token, time_us);
@@ -128,6 +161,7 @@ protected:
         TableEntry entry;
         entry.schema = sentinel;
         entry.state.name = sentinel.name;
+        entry.state.phase = TablePhase::suspended;
         book_.put(std::move(entry));
         l.later({CatalogueChange::Kind::table_dropped, sentinel.name, {}, at(order), 0, nullptr, {}});
         return eventually([&] { return !book_.find(sentinel.name); });
@@ -170,33 +204,29 @@ TEST_F(ApplyLoopTest, a_backlog_goes_in_one_group) {
 }
 
 TEST_F(ApplyLoopTest, groups_end_at_a_commit_never_inside) {
-    // 10,000 changes fill a group; a transaction is never cut
+    // 50,000 changes fill a group; a transaction is never cut
     begin(10);
-    for (int i = 0; i < 12'000; ++i) insert(a_, {"x" + std::to_string(i), "x"});
+    for (int i = 0; i < 52'000; ++i) insert(a_, {"x" + std::to_string(i), "x"});
     commit(10);
-    for (std::uint64_t i = 0; i < 10'001; ++i) transaction(a_, 20 + i * 10, {"y" + std::to_string(i), "y"});
+    for (std::uint64_t i = 0; i < 50'001; ++i) transaction(a_, 20 + i * 10, {"y" + std::to_string(i), "y"});
     EXPECT_EQ(run_all(), StopCause::asked);
     ASSERT_EQ(database_->commits.size(), 3U);
-    EXPECT_EQ(database_->commits[0].changes, 12'000U);
+    EXPECT_EQ(database_->commits[0].changes, 52'000U);
     EXPECT_EQ(database_->commits[0].position, at(15));
-    EXPECT_EQ(database_->commits[1].changes, 10'000U);
+    EXPECT_EQ(database_->commits[1].changes, 50'000U);
     EXPECT_EQ(database_->commits[2].changes, 1U);
-    EXPECT_EQ(rows(a_).size(), 22'001U);
+    EXPECT_EQ(rows(a_).size(), 102'001U);
 }
 
 TEST_F(ApplyLoopTest, an_idle_loop_applies_at_once) {
     auto l = loop();
-    std::stop_source stop;
-    Result<StopCause> outcome;
-    std::jthread thread([&] { outcome = l.run(stop.get_token()); });
+    Running running(l);
     for (std::uint64_t i = 1; i <= 3; ++i) {
         transaction(a_, i * 10, {std::to_string(i), "x"});
         ASSERT_TRUE(log_->idle());
         ASSERT_TRUE(eventually([&] { return rows(a_).size() == i; }));
     }
-    stop.request_stop();
-    thread.join();
-    EXPECT_EQ(outcome, StopCause::asked);
+    EXPECT_EQ(running.stop(), StopCause::asked);
     EXPECT_EQ(database_->commits.size(), 3U);
 }
 
@@ -256,18 +286,15 @@ TEST_F(ApplyLoopTest, rolled_back_savepoints_of_streamed_transactions_are_left_o
 TEST_F(ApplyLoopTest, joining_moves_the_common_position) {
     add(b_, TablePhase::loading);
     auto l = loop(at(5), at(5));
-    std::stop_source stop;
-    Result<StopCause> outcome;
-    std::jthread thread([&] { outcome = l.run(stop.get_token()); });
+    Running running(l);
     transaction(b_, 10, {"1", "x"});
     ASSERT_TRUE(log_->idle());
     ASSERT_TRUE(passes(l, 15));
     EXPECT_FALSE(position());  // nothing was written for it
     set_phase(b_, TablePhase::loaded, {at(6).token});
     ASSERT_TRUE(eventually([&] { return book_.count(TablePhase::joined) == 2; }));
-    stop.request_stop();
-    thread.join();
-    ASSERT_EQ(outcome, StopCause::asked);
+    EXPECT_EQ(progress_.snapshot().applied_position, at(15).token);  // no later record would bring it
+    ASSERT_EQ(running.stop(), StopCause::asked);
     EXPECT_EQ(rows(b_), (Rows{{"1", "x"}}));
 
     // as a new process finds it, with the same log before it
@@ -290,12 +317,9 @@ TEST_F(ApplyLoopTest, a_table_joins_at_the_common_position_only) {
     transaction(b_, 40, {"4", "x"});
     ASSERT_TRUE(log_->idle());
     auto l = loop(at(35), at(0));
-    std::stop_source stop;
-    Result<StopCause> outcome;
-    std::jthread thread([&] { outcome = l.run(stop.get_token()); });
+    Running running(l);
     const bool all = eventually([&] { return rows(b_).contains({"4", "x"}); });
-    stop.request_stop();
-    thread.join();
+    EXPECT_EQ(running.stop(), StopCause::asked);
     EXPECT_TRUE(all);
     EXPECT_EQ(book_.count(TablePhase::joined), 2U);
     EXPECT_EQ(rows(b_), (Rows{{"1", "x"}, {"2", "x"}, {"4", "x"}}));
@@ -318,15 +342,13 @@ TEST_F(ApplyLoopTest, the_rest_of_a_transaction_that_began_before_the_hold_is_sk
     add(keyless, TablePhase::loading, {at(17).token}, {{"1", "x"}, {"2", "x"}});
     book_.change(keyless.name, [&](TableEntry& e) { e.hold_from = hold; });
     auto l = loop(at(5), at(0));
-    std::stop_source stop;
-    std::jthread thread([&] { EXPECT_TRUE(l.run(stop.get_token())); });
+    Running running(l);
     transaction(a_, 30, {"1", "x"});
     ASSERT_TRUE(log_->idle());
     ASSERT_TRUE(eventually([&] { return rows(a_).size() == 1; }));
     set_phase(keyless, TablePhase::loaded, {at(17).token});
     ASSERT_TRUE(eventually([&] { return book_.count(TablePhase::joined) == 2; }));
-    stop.request_stop();
-    thread.join();
+    EXPECT_EQ(running.stop(), StopCause::asked);
     EXPECT_EQ(rows(keyless), (Rows{{"1", "x"}, {"2", "x"}, {"3", "x"}}));
 }
 
@@ -337,13 +359,11 @@ TEST_F(ApplyLoopTest, a_table_that_cannot_be_followed_while_it_catches_up_does_n
     transaction(test::table_of("b", {"id", "p", "q"}), 20, {"2", "x", "y"});  // no longer so at the source
     ASSERT_TRUE(log_->idle());
     auto l = loop(at(25), at(0));
-    std::stop_source stop;
-    std::jthread thread([&] { EXPECT_TRUE(l.run(stop.get_token())); });
+    Running running(l);
     transaction(a_, 30, {"1", "x"});
     ASSERT_TRUE(log_->idle());
     EXPECT_TRUE(eventually([&] { return rows(a_).size() == 1; }));
-    stop.request_stop();
-    thread.join();
+    EXPECT_EQ(running.stop(), StopCause::asked);
     EXPECT_EQ(book_.find(b_.name)->state.phase, TablePhase::suspended);
     EXPECT_TRUE(book_.find(b_.name)->reload);
     EXPECT_EQ(database_->task("task").tables[b_.name].phase, TablePhase::suspended);
@@ -355,17 +375,60 @@ TEST_F(ApplyLoopTest, catching_up_meets_a_conflict_and_goes_on_carefully) {
     transaction(b_, 20, {"2", "x"});
     ASSERT_TRUE(log_->idle());
     auto l = loop(at(25), at(0));
-    std::stop_source stop;
-    std::jthread thread([&] {
-        const auto outcome = l.run(stop.get_token());
-        EXPECT_TRUE(outcome) << outcome.error().text();
-    });
+    Running running(l);
     const bool joined = eventually([&] { return book_.count(TablePhase::joined) == 2; });
-    stop.request_stop();
-    thread.join();
+    EXPECT_EQ(running.stop(), StopCause::asked);
     ASSERT_TRUE(joined);
     EXPECT_EQ(rows(b_), (Rows{{"1", "there already"}, {"2", "x"}}));
     EXPECT_GE(database_->conflicts, 1U);
+}
+
+// An emptied table may have got another shape before; and what forbids it to be emptied counts here as well.
+TEST_F(ApplyLoopTest, a_table_is_emptied_while_it_catches_up) {
+    for (const bool refused : {false, true}) {
+        renew_log();
+        settings_.fail_on_truncation_ddl = refused;
+        auto wider = test::table_of("b", {"id", "v", "w"});
+        add(b_, TablePhase::loaded, {at(6).token}, {{"1", "old"}});
+        source_.create(wider);
+        begin(10);
+        RecordWriter(log_->buffer(0)).truncate(0, 0, {relation(wider)});
+        ASSERT_TRUE(log_->recorded(0));
+        commit(10);
+        ASSERT_TRUE(log_->idle());
+        auto l = loop(at(15), at(0));
+        Running running(l);
+        if (refused) {
+            const auto ended = running.end();
+            ASSERT_FALSE(ended);
+            EXPECT_EQ(ended.error().code, ErrorCode::failed_precondition);
+            EXPECT_EQ(rows(b_).size(), 1U);
+            continue;
+        }
+        EXPECT_TRUE(eventually([&] { return book_.count(TablePhase::joined) == 2; }));
+        EXPECT_EQ(running.stop(), StopCause::asked);
+        EXPECT_TRUE(rows(b_).empty());
+        EXPECT_EQ(database_->tables[b_.name].columns.size(), 3U);
+    }
+}
+
+// The suspension is where the table ends: joined, it would look whole without the changes that were skipped.
+TEST_F(ApplyLoopTest, a_table_that_a_row_suspends_while_it_catches_up_does_not_join) {
+    settings_.conflicts.insert_exists = ConflictAction::suspend_table;
+    add(b_, TablePhase::loaded, {at(6).token}, {{"1", "there already"}});
+    transaction(b_, 10, {"1", "x"});
+    transaction(b_, 20, {"2", "x"});
+    ASSERT_TRUE(log_->idle());
+    auto l = loop(at(25), at(0));
+    Running running(l);
+    transaction(a_, 30, {"1", "x"});
+    transaction(b_, 40, {"3", "x"});
+    ASSERT_TRUE(log_->idle());
+    EXPECT_TRUE(eventually([&] { return rows(a_).size() == 1 && position() == at(45); }));
+    EXPECT_EQ(running.stop(), StopCause::asked);
+    EXPECT_EQ(book_.find(b_.name)->state.phase, TablePhase::suspended);
+    EXPECT_EQ(database_->task("task").tables[b_.name].phase, TablePhase::suspended);
+    EXPECT_EQ(rows(b_), (Rows{{"1", "there already"}}));
 }
 
 // Whatever is replayed: what the ledger says of a table that is still behind is never ahead of its rows.
@@ -376,11 +439,9 @@ TEST_F(ApplyLoopTest, a_careful_catch_up_never_promises_more_than_it_did) {
         transaction(b_, 10 + i * 10, {"x" + std::to_string(i), "x"});
     ASSERT_TRUE(log_->idle());
     auto l = loop(at(5 + transactions * 10), at(0));
-    std::stop_source stop;
-    std::jthread thread([&] { EXPECT_TRUE(l.run(stop.get_token())); });
+    Running running(l);
     const bool joined = eventually([&] { return book_.count(TablePhase::joined) == 2; });
-    stop.request_stop();
-    thread.join();
+    EXPECT_EQ(running.stop(), StopCause::asked);
     ASSERT_TRUE(joined);
     EXPECT_EQ(rows(b_).size(), transactions);
     std::uint64_t done = 0;
@@ -421,14 +482,12 @@ TEST_F(ApplyLoopTest, after_the_careful_replay_it_is_fast_again) {
     transaction(a_, 10, {"1", "x"});
     ASSERT_TRUE(log_->idle());
     auto l = loop();
-    std::stop_source stop;
-    std::jthread thread([&] { EXPECT_TRUE(l.run(stop.get_token())); });
+    Running running(l);
     ASSERT_TRUE(eventually([&] { return position() == at(15); }));
     transaction(a_, 20, {"2", "x"});
     ASSERT_TRUE(log_->idle());
     ASSERT_TRUE(eventually([&] { return position() == at(25); }));
-    stop.request_stop();
-    thread.join();
+    EXPECT_EQ(running.stop(), StopCause::asked);
     ASSERT_EQ(database_->commits.size(), 2U);
     EXPECT_EQ(database_->commits[0].mode, Applier::Mode::careful);
     EXPECT_EQ(database_->commits[1].mode, Applier::Mode::fast);
@@ -480,6 +539,28 @@ TEST_F(ApplyLoopTest, a_new_column_comes_with_its_first_row) {
     EXPECT_EQ(book_.find(a_.name)->schema.columns.size(), 3U);
 }
 
+// Which partitions there are only a poll says: it compares, and what it was not shown it does not miss.
+TEST_F(ApplyLoopTest, a_new_shape_leaves_partitions_and_files_to_the_poll) {
+    const auto known = [&] { return book_.find(a_.name)->schema; };
+    book_.change(a_.name, [](TableEntry& e) {
+        e.schema.partitioned = true;
+        e.schema.leaves = {{"public", "a1"}};
+        e.schema.leaf_states = {{1, 1, true}};
+        e.schema.storage_id = 1;
+    });
+    TableSchema wider = test::table_of("a", {"id", "v", "w"});
+    wider.partitioned = true;
+    wider.leaves = {{"public", "a1"}, {"public", "filled"}};
+    wider.leaf_states = {{1, 1, true}, {2, 2, false}};
+    wider.storage_id = 1;
+    source_.create(wider);
+    transaction(wider, 10, {"1", "x", "y"});
+    EXPECT_EQ(run_all(), StopCause::asked);
+    EXPECT_EQ(known().columns.size(), 3U);
+    EXPECT_EQ(known().leaves.size(), 1U);
+    EXPECT_EQ(known().leaf_states.size(), 1U);
+}
+
 // What the target rolls back, the book must not remember.
 TEST_F(ApplyLoopTest, a_group_that_changed_a_shape_comes_again_with_it) {
     database_->tables[a_.name].rows = {{"1", "there already"}};
@@ -517,6 +598,402 @@ TEST_F(ApplyLoopTest, a_shape_that_cannot_be_replayed_suspends_the_table_for_a_r
     EXPECT_EQ(database_->task("task").tables[a_.name].phase, TablePhase::suspended);
 }
 
+// A careful group may have suspended the table itself and hold its row of the ledger: that is let go first.
+TEST_F(ApplyLoopTest, a_shape_that_cannot_be_replayed_carefully_suspends_the_table_too) {
+    settings_.conflicts.insert_exists = ConflictAction::suspend_table;
+    add(b_, TablePhase::joined);
+    database_->tables[a_.name].rows = {{"1", "there already"}};
+    begin(10);
+    insert(b_, {"1", "x"});
+    insert(a_, {"1", "conflict"});
+    insert(a_, {"2", "x"});
+    // fails once, so that the group comes again row by row before the log shows another shape
+    bool failed = false;
+    database_->fault = [&](const std::string& step, const TableName& name) -> Result<> {
+        if (step != "define" || name != b_.name || std::exchange(failed, true)) return {};
+        return fail(ErrorCode::conflict, "row by row");
+    };
+    relations_.erase(a_.name);
+    insert(test::table_of("a", {"id", "p", "q"}), {"3", "x", "y"});
+    commit(10);
+    EXPECT_EQ(run_all(), StopCause::asked);
+    const auto entry = book_.find(a_.name);
+    EXPECT_EQ(entry->state.phase, TablePhase::suspended);
+    EXPECT_TRUE(entry->reload);
+    EXPECT_TRUE(entry->state.reason.ends_with(kLoadedAnew)) << entry->state.reason;
+    EXPECT_EQ(database_->task("task").tables[a_.name].reason, entry->state.reason);
+    EXPECT_EQ(rows(b_), (Rows{{"1", "x"}}));
+}
+
+// The loader would look for it in vain.
+TEST_F(ApplyLoopTest, a_table_that_loads_keeps_its_name_and_its_place_in_the_book) {
+    add(b_, TablePhase::loading);
+    auto renamed = b_;
+    renamed.name.table = "c";
+    auto l = loop(at(5), at(5));
+    Running running(l);
+    const auto polled = [&](CatalogueChange::Kind kind) {
+        l.later({kind, b_.name, renamed.name, at(5), b_.source_id, nullptr, {}});
+        return passes(l, 5);
+    };
+    ASSERT_TRUE(polled(CatalogueChange::Kind::table_renamed));
+    ASSERT_TRUE(polled(CatalogueChange::Kind::table_dropped));
+    EXPECT_TRUE(book_.find(b_.name));
+    set_phase(b_, TablePhase::suspended);
+    ASSERT_TRUE(polled(CatalogueChange::Kind::table_renamed));
+    EXPECT_TRUE(eventually([&] { return book_.find(renamed.name).has_value(); }));
+    EXPECT_FALSE(book_.find(b_.name));
+    EXPECT_EQ(running.stop(), StopCause::asked);
+}
+
+// --- shapes, where DDL commits
+
+class CutTest : public ApplyLoopTest, public testing::WithParamInterface<TablePhase> {
+protected:
+    // A process from start to end, or to the step at which it is cut off. What it knows of tables is what the
+    // process before it has kept.
+    Result<StopCause> process(const std::function<void()>& write) {
+        database_->fault = {};
+        for (const auto& e : book_.all()) book_.remove(e.schema.name);
+        const Ledger ledger = take_over();
+        for (const auto& state : ledger.tables) {
+            TableEntry entry;
+            entry.schema = kept_.at(state.name);
+            entry.state = state;
+            book_.put(std::move(entry));
+        }
+        renew_log();
+        write();
+        EXPECT_TRUE(log_->idle());
+        log_->close({});
+        int steps = 0;
+        database_->fault = [&, steps](const std::string& step, const TableName&) mutable -> Result<> {
+            if (step == "define" || ++steps != dies_at_) return {};
+            return fail(ErrorCode::unavailable, "cut off", Retry::from_checkpoint);
+        };
+        ApplyLoop l({source_, *target_, *log_, book_, progress_, settings_, clock_, log_file_, false,
+                     [this] {
+                         if (!keeps_shapes_) return;
+                         for (const auto& e : book_.all()) kept_[e.schema.name] = e.schema;
+                     }},
+                    ledger.applied.value_or(at(0)), at(0), {});
+        auto cause = l.run({});
+        database_->fault = {};
+        return cause;
+    }
+    // Once through, and then cut off at each step, with a second process behind it.
+    void at_each_step(const std::function<void()>& write, const std::function<void()>& check) {
+        const auto tables = database_->tables;
+        const auto task = database_->tasks["task"];
+        const auto kept = kept_;
+        for (dies_at_ = 0;; ++dies_at_) {
+            database_->tables = tables;
+            database_->tasks["task"] = task;
+            kept_ = kept;
+            const auto first = process(write);
+            const bool whole = first.has_value();
+            const int died_at = std::exchange(dies_at_, 0);
+            if (!whole) {
+                EXPECT_NE(died_at, 0) << first.error().text();
+                EXPECT_EQ(process(write), StopCause::asked);
+            }
+            SCOPED_TRACE("cut off at step " + std::to_string(died_at));
+            check();
+            EXPECT_EQ(position(), at(35));
+            if (HasFailure()) return;
+            dies_at_ = died_at;
+            if (whole && died_at != 0) break;
+            ASSERT_LT(died_at, 50);
+        }
+        EXPECT_GT(dies_at_, 4);
+    }
+    // A loaded table catches up behind the others, which are there already.
+    void have(const TableSchema& table, TablePhase phase, const Rows& rows = {}) {
+        database_->ddl_commits = true;
+        if (kept_.empty()) database_->tasks["task"].tables.clear();
+        if (phase == TablePhase::loaded) database_->tasks["task"].applied = at(35);
+        add(table, phase, {}, rows);
+        kept_[table.name] = table;
+    }
+    std::map<TableName, TableSchema> kept_;
+    bool keeps_shapes_ = true;
+    int dies_at_ = 0;
+};
+
+// A table without a key shows every row that comes twice or never.
+TEST_P(CutTest, a_transaction_with_ddl_in_its_middle_is_applied_once) {
+    const auto bag = test::table_of("bag", {"id", "v"}, 0);
+    const auto other = test::table_of("other", {"id", "v"}, 0);
+    auto wider = test::table_of("bag", {"id", "v", "w"}, 0);
+    have(bag, GetParam());
+    have(other, TablePhase::joined);
+    source_.create(wider);
+    const auto write = [&] {
+        transaction(bag, 10, {"1", "x"});
+        begin(30);
+        insert(bag, {"1", "x"});
+        insert(other, {"1", "x"});
+        insert(bag, {"1", "x"});
+        relations_.erase(bag.name);
+        insert(wider, {"1", "x", "w"});
+        insert(other, {"1", "x"});
+        insert(wider, {"1", "x", "w"});
+        commit(30);
+    };
+    at_each_step(write, [&] {
+        EXPECT_EQ(rows(bag), (Rows{{"1", "x", std::nullopt},
+                                   {"1", "x", std::nullopt},
+                                   {"1", "x", std::nullopt},
+                                   {"1", "x", "w"},
+                                   {"1", "x", "w"}}));
+        EXPECT_EQ(rows(other), GetParam() == TablePhase::joined ? (Rows{{"1", "x"}, {"1", "x"}}) : Rows{});
+    });
+}
+
+// Column c goes and d gets its name: seen again from its start, the change would drop what was d.
+TEST_P(CutTest, a_change_of_several_steps_goes_on_where_it_was) {
+    auto before = test::table_of("t", {"id", "c", "d"});
+    before.columns[2].type_id = 23;
+    auto after = test::table_of("t", {"id", "c"});
+    after.columns[1] = before.columns[2];
+    after.columns[1].name = "c";
+    have(before, GetParam(), {{"1", "gone", "stays"}});
+    source_.create(after);
+    at_each_step(
+        [&] {
+            relations_.erase(before.name);
+            begin(30);
+            insert(after, {"2", "new"});
+            commit(30);
+        },
+        [&] { EXPECT_EQ(rows(before), (Rows{{"1", "stays"}, {"2", "new"}})); });
+}
+
+// Shapes are written behind the target's commit, and a process that dies between the two leaves them as they
+// were. Seen again, a swap of names would be taken back.
+TEST_P(CutTest, a_change_that_is_in_is_not_made_again) {
+    auto before = test::table_of("t", {"id", "c", "d"});
+    auto after = before;
+    std::swap(after.columns[1].name, after.columns[2].name);
+    for (const bool commits : {false, true}) {
+        SCOPED_TRACE(commits);
+        kept_.clear();
+        database_->tasks["task"].applied.reset();
+        have(before, GetParam(), {{"1", "c", "d"}});
+        database_->ddl_commits = commits;
+        source_.create(after);
+        const auto first = [&] {
+            relations_.erase(before.name);
+            transaction(after, 30, {"2", "d", "c"});
+        };
+        keeps_shapes_ = false;
+        ASSERT_EQ(process(first), StopCause::asked);
+        ASSERT_EQ(process([&] {
+                      first();
+                      transaction(after, 40, {"3", "d", "c"});
+                  }),
+                  StopCause::asked);
+        EXPECT_EQ(rows(before), (Rows{{"1", "c", "d"}, {"2", "d", "c"}, {"3", "d", "c"}}));
+        EXPECT_EQ(database_->tables.at(before.name).columns, (std::vector<std::string>{"id", "d", "c"}));
+    }
+}
+
+TEST_P(CutTest, a_conflict_before_the_change_is_judged_once) {
+    const auto t = test::table_of("t", {"id", "v"});
+    auto wider = test::table_of("t", {"id", "v", "w"});
+    have(t, GetParam(), {{"1", "there already"}});
+    source_.create(wider);
+    at_each_step(
+        [&] {
+            begin(30);
+            insert(t, {"2", "x"});
+            insert(t, {"1", "conflict"});
+            relations_.erase(t.name);
+            insert(wider, {"3", "y", "z"});
+            insert(wider, {"1", "conflict", "z"});
+            commit(30);
+        },
+        [&] {
+            EXPECT_EQ(
+                rows(t),
+                (Rows{{"1", "there already", std::nullopt}, {"2", "x", std::nullopt}, {"3", "y", "z"}}));
+        });
+}
+
+TEST_P(CutTest, a_transaction_whose_end_is_not_in_the_log_is_not_cut) {
+    have(a_, TablePhase::joined);
+    auto wider = test::table_of("a", {"id", "v", "w"});
+    source_.create(wider);
+    begin(30);
+    insert(a_, {"2", "x"});
+    relations_.clear();
+    insert(wider, {"3", "y", "z"});
+    EXPECT_EQ(run_all(), StopCause::asked);
+    EXPECT_TRUE(rows(a_).empty());  // all of it comes again
+}
+
+INSTANTIATE_TEST_SUITE_P(Phases, CutTest, testing::Values(TablePhase::joined, TablePhase::loaded));
+
+// The reload of one of them needs the stream to go on.
+TEST_F(ApplyLoopTest, the_source_is_read_on_while_bound_tables_stand) {
+    auto parent = test::table_of("parent", {"id", "v"}, 0), child = test::table_of("child", {"id", "v"}, 0);
+    parent.bound_to = {child.name};
+    child.bound_to = {parent.name};
+    renew_log(1024, 16U << 10);
+    add(parent, TablePhase::joined);
+    add(child, TablePhase::joined);
+    auto l = loop();
+    Running running(l);
+    transaction(parent, 10, {"1", "x"});
+    ASSERT_TRUE(log_->idle());
+    ASSERT_TRUE(eventually([&] { return position() == at(15); }));
+    book_.change(child.name, [&](TableEntry& e) {
+        e.state.phase = TablePhase::suspended;
+        e.reload = true;
+    });
+    ASSERT_TRUE(eventually([&] { return l.obeyed() == book_.version(); }));
+    constexpr std::uint64_t kTransactions = 1000, kInSnapshot = 400;
+    bool goes_on = true;
+    for (std::uint64_t i = 2; i <= kTransactions && goes_on; ++i) {
+        const Row row{std::to_string(i), "a text of some length"};
+        begin(i * 10);
+        insert(parent, row);
+        insert(child, row);
+        commit(i * 10);
+        goes_on = eventually([&] { return !log_->full(); });
+        if (i <= kInSnapshot) database_->tables[child.name].rows.insert(row);
+        if (i == kTransactions / 2)
+            book_.change(child.name, [&](TableEntry& e) {
+                e.state.phase = TablePhase::loading;
+                e.hold_from = log_->end();
+                e.reload = false;
+            });
+    }
+    EXPECT_TRUE(goes_on);
+    ASSERT_TRUE(log_->idle());
+    EXPECT_EQ(rows(parent).size(), 1U);
+    EXPECT_GT(log_->spool_bytes(), 0U);
+    set_phase(child, TablePhase::loaded, {at(kInSnapshot * 10 + 5).token});
+    EXPECT_TRUE(eventually([&] { return !goes_on || position() == at(kTransactions * 10 + 5); }));
+    EXPECT_EQ(running.stop(), StopCause::asked);
+    EXPECT_EQ(rows(parent).size(), kTransactions);
+    EXPECT_EQ(rows(child).size(), kTransactions - 1);
+    EXPECT_EQ(book_.find(child.name)->state.phase, TablePhase::joined);
+    EXPECT_EQ(database_->conflicts, 0U);
+}
+
+// What is cut must be whole in the log: to read no more because it is full would be to wait for ever.
+class LargeCutTest : public ApplyLoopTest, public testing::WithParamInterface<std::uint64_t> {};
+
+TEST_P(LargeCutTest, a_transaction_that_is_cut_may_be_larger_than_the_log) {
+    database_->ddl_commits = true;
+    const auto wider = test::table_of("a", {"id", "v", "w"});
+    source_.create(wider);
+    renew_log(1024, 16U << 10, GetParam());
+    auto l = loop();
+    Running running(l);
+    begin(30);
+    insert(a_, {"0", "x"});
+    relations_.clear();
+    constexpr std::size_t kRows = 4000;
+    bool goes_on = true;
+    for (std::size_t i = 1; i <= kRows && goes_on; ++i) {
+        insert(wider, {"n" + std::to_string(i), "a text of some length", "y"});
+        goes_on = eventually([&] { return !log_->full(); });
+    }
+    EXPECT_TRUE(goes_on);
+    if (goes_on) {
+        commit(30);
+        EXPECT_TRUE(log_->idle());
+        EXPECT_TRUE(eventually([&] { return position() == at(35); }));
+        EXPECT_EQ(rows(a_).size(), kRows + 1);
+        EXPECT_EQ(database_->conflicts, 0U);
+    }
+    EXPECT_EQ(running.stop(), StopCause::asked);
+}
+
+INSTANTIATE_TEST_SUITE_P(SpoolLimits, LargeCutTest, testing::Values(64ULL << 30, 32ULL << 10));
+
+// Its rows are emptied then: one that came later would stand between those of the load.
+TEST_F(ApplyLoopTest, a_table_that_leaves_gets_no_row_behind_the_next_boundary) {
+    auto l = loop();
+    Running running(l);
+    begin(10);
+    insert(a_, {"1", "x"});
+    ASSERT_TRUE(log_->idle());
+    ASSERT_TRUE(eventually([&] { return l.obeyed() == book_.version(); }));
+    set_phase(a_, TablePhase::waiting);
+    insert(a_, {"2", "x"});
+    commit(10);
+    transaction(a_, 20, {"3", "x"});
+    ASSERT_TRUE(log_->idle());
+    ASSERT_TRUE(eventually([&] { return l.obeyed() == book_.version(); }));
+    EXPECT_EQ(running.stop(), StopCause::asked);
+    EXPECT_FALSE(rows(a_).contains({"3", "x"}));
+}
+
+TEST_F(ApplyLoopTest, work_at_a_boundary_comes_between_groups) {
+    auto l = loop();
+    Running running(l);
+    begin(10);
+    insert(a_, {"1", "x"});
+    ASSERT_TRUE(log_->idle());
+    ASSERT_TRUE(eventually([&] { return l.obeyed() == book_.version(); }));
+    std::atomic<std::size_t> seen = 99;
+    l.at_boundary([&] { seen = rows(a_).size(); });
+    insert(a_, {"2", "x"});
+    commit(10);
+    ASSERT_TRUE(log_->idle());
+    ASSERT_TRUE(eventually([&] { return seen != 99; }));
+    EXPECT_EQ(seen, 2U);
+    EXPECT_EQ(running.stop(), StopCause::asked);
+}
+
+// --- marks that are a range
+
+// What the snapshot held of the transactions at 20 to 40 nobody knows: each key becomes what the log says of
+// it last.
+TEST_F(ApplyLoopTest, inside_a_range_the_images_of_rows_decide) {
+    const Rows held{{"1", "new"}, {"2", "old"}, {"4", "moved before"}, {"6", "gone soon"}, {"9", "kept"}};
+    add(b_, TablePhase::loaded, {"m:45 from 20"}, held);
+    transaction(b_, 10, {"9", "contained"});
+    begin(20);
+    insert(b_, {"1", "new"});                       // the snapshot has it
+    change(b_, RecordKind::update, {"2", "new"});   // ... has the row before
+    change(b_, RecordKind::update, {"3", "late"});  // ... has neither
+    change(b_, RecordKind::remove, {"5", "x"});
+    change(b_, RecordKind::remove, {"6", "gone soon"});
+    commit(20);
+    begin(40);
+    move(b_, {"2", "new"}, {"4", "moved"});  // ... has both
+    commit(40);
+    begin(50);
+    insert(b_, {"7", "behind"});
+    commit(50);
+    EXPECT_EQ(run_all(at(55)), StopCause::asked);
+    EXPECT_EQ(rows(b_), (Rows{{"1", "new"}, {"3", "late"}, {"4", "moved"}, {"7", "behind"}, {"9", "kept"}}));
+    EXPECT_EQ(book_.find(b_.name)->state.phase, TablePhase::joined);
+    EXPECT_EQ(progress_.snapshot().tables[0].applied_ddls, 0U);
+}
+
+TEST_F(ApplyLoopTest, behind_the_range_it_is_strict) {
+    add(b_, TablePhase::loaded, {"m:25 from 10"}, {{"1", "x"}});
+    transaction(b_, 10, {"1", "x"});
+    transaction(b_, 30, {"1", "twice"});
+    EXPECT_EQ(run_all(at(35)), StopCause::asked);
+    EXPECT_EQ(database_->conflicts, 1U);
+}
+
+TEST_F(ApplyLoopTest, a_table_does_not_join_inside_its_range) {
+    add(b_, TablePhase::loaded, {"m:45 from 10"}, {});
+    transaction(b_, 10, {"1", "x"});
+    transaction(a_, 20, {"1", "x"});
+    EXPECT_EQ(run_all(), StopCause::asked);
+    EXPECT_EQ(book_.find(b_.name)->state.phase, TablePhase::loaded);
+    EXPECT_TRUE(rows(b_).empty());
+    EXPECT_EQ(rows(a_), (Rows{{"1", "x"}}));
+}
+
 // --- stopping
 
 TEST_F(ApplyLoopTest, stops_before_the_first_commit_after_commit_time) {
@@ -537,12 +1014,10 @@ TEST_F(ApplyLoopTest, commit_time_ends_an_idle_source_too) {
     source_.clock_us = 10'000'000;
     const auto end = source_.commit({});  // of no interest to the task
     auto l = loop({}, at(0), rule);
-    Result<StopCause> outcome;
-    std::jthread thread([&] { outcome = l.run({}); });
+    Running running(l);
     keepalive(end);
     ASSERT_TRUE(log_->idle());
-    thread.join();
-    EXPECT_EQ(outcome, StopCause::commit_time);
+    EXPECT_EQ(running.end(), StopCause::commit_time);
     EXPECT_EQ(position(), at(end));
 }
 
@@ -552,12 +1027,24 @@ TEST_F(ApplyLoopTest, stops_at_server_time) {
     transaction(a_, 10, {"1", "x"});
     ASSERT_TRUE(log_->idle());
     auto l = loop({}, at(0), rule);
-    Result<StopCause> outcome;
-    std::jthread thread([&] { outcome = l.run({}); });
+    Running running(l);
     ASSERT_TRUE(eventually([&] { return rows(a_).size() == 1; }));
     clock_.advance(6s);
-    thread.join();
-    EXPECT_EQ(outcome, StopCause::server_time);
+    EXPECT_EQ(running.end(), StopCause::server_time);
+}
+
+// Nor does a source that never rests outlive it.
+TEST_F(ApplyLoopTest, stops_at_server_time_with_more_to_read) {
+    StopRule rule;
+    rule.server_time_us = progress_.now_us() + 500'000;
+    database_->fault = [&](const std::string& step, const TableName&) -> Result<> {
+        if (step == "define") clock_.advance(2s);
+        return {};
+    };
+    for (std::uint64_t i = 1; i <= 3; ++i) transaction(a_, i * 10, {std::to_string(i), "x"});
+    EXPECT_EQ(run_all({}, rule), StopCause::server_time);
+    EXPECT_EQ(position(), at(15));
+    EXPECT_EQ(rows(a_).size(), 1U);
 }
 
 TEST_F(ApplyLoopTest, cached_changes_end_where_the_log_ended_when_all_had_joined) {
@@ -572,8 +1059,7 @@ TEST_F(ApplyLoopTest, cached_changes_end_where_the_log_ended_when_all_had_joined
         if (step == "health") asked = true;
         return {};
     };
-    Result<StopCause> outcome;
-    std::jthread thread([&] { outcome = l.run({}); });
+    Running running(l);
     transaction(a_, 10, {"1", "x"});
     ASSERT_TRUE(log_->idle());
     ASSERT_TRUE(eventually([&] { return rows(a_).size() == 1; }));
@@ -583,8 +1069,7 @@ TEST_F(ApplyLoopTest, cached_changes_end_where_the_log_ended_when_all_had_joined
     transaction(a_, 20, {"2", "x"});
     transaction(a_, end + 1, {"3", "beyond the cut"});
     ASSERT_TRUE(log_->idle());
-    thread.join();
-    EXPECT_EQ(outcome, StopCause::cached_changes);
+    EXPECT_EQ(running.end(), StopCause::cached_changes);
     EXPECT_EQ(rows(a_), (Rows{{"1", "x"}, {"2", "x"}}));
 }
 
@@ -606,22 +1091,37 @@ TEST_F(ApplyLoopTest, pauses_exactly_before_an_order) {
     ASSERT_TRUE(log_->idle());
     auto l = loop();
     l.pause_at(30);
-    std::stop_source stop;
-    std::jthread thread([&] { EXPECT_TRUE(l.run(stop.get_token())); });
+    Running running(l);
     ASSERT_TRUE(eventually([&] { return l.paused(); }));
     EXPECT_EQ(rows(a_), (Rows{{"1", "x"}, {"2", "x"}}));
     EXPECT_EQ(position(), at(25));
     l.unpause();
     ASSERT_TRUE(eventually([&] { return rows(a_).size() == 4; }));
     EXPECT_FALSE(l.paused());
-    stop.request_stop();
+    EXPECT_EQ(running.stop(), StopCause::asked);
+}
+
+TEST_F(ApplyLoopTest, a_pause_is_moved_on) {
+    for (std::uint64_t i = 1; i <= 4; ++i) transaction(a_, i * 10, {std::to_string(i), "x"});
+    ASSERT_TRUE(log_->idle());
+    auto l = loop();
+    l.pause_at(0);
+    Running running(l);
+    ASSERT_TRUE(eventually([&] { return l.paused(); }));
+    EXPECT_TRUE(rows(a_).empty());
+    l.pause_at(30);
+    ASSERT_TRUE(eventually([&] { return l.paused(); }));
+    EXPECT_EQ(rows(a_), (Rows{{"1", "x"}, {"2", "x"}}));
+    l.pause_at(1000);
+    ASSERT_TRUE(eventually([&] { return rows(a_).size() == 4; }));
+    EXPECT_FALSE(l.paused());
+    EXPECT_EQ(running.stop(), StopCause::asked);
 }
 
 TEST_F(ApplyLoopTest, pauses_an_idle_log_once_all_before_it_was_seen) {
     auto l = loop();
     l.pause_at(30);
-    std::stop_source stop;
-    std::jthread thread([&] { EXPECT_TRUE(l.run(stop.get_token())); });
+    Running running(l);
     transaction(a_, 10, {"1", "x"});
     ASSERT_TRUE(log_->idle());
     ASSERT_TRUE(eventually([&] { return rows(a_).size() == 1; }));
@@ -629,13 +1129,12 @@ TEST_F(ApplyLoopTest, pauses_an_idle_log_once_all_before_it_was_seen) {
     keepalive(30);
     ASSERT_TRUE(log_->idle());
     ASSERT_TRUE(eventually([&] { return l.paused(); }));
-    stop.request_stop();
+    EXPECT_EQ(running.stop(), StopCause::asked);
 }
 
 TEST_F(ApplyLoopTest, an_idle_position_is_saved_at_most_once_a_second) {
     auto l = loop(at(5), at(5));
-    std::stop_source stop;
-    std::jthread thread([&] { EXPECT_TRUE(l.run(stop.get_token())); });
+    Running running(l);
     // the loop has started: its first second begins with a commit
     transaction(a_, 10, {"1", "x"});
     ASSERT_TRUE(log_->idle());
@@ -649,10 +1148,94 @@ TEST_F(ApplyLoopTest, an_idle_position_is_saved_at_most_once_a_second) {
     EXPECT_EQ(position(), at(15));
     clock_.advance(1001ms);
     ASSERT_TRUE(eventually([&] { return position() == at(39); }));
-    stop.request_stop();
-    thread.join();
+    EXPECT_EQ(running.stop(), StopCause::asked);
     EXPECT_EQ(database_->commits.size(), 2U);
     EXPECT_EQ(log_->acknowledged(), at(39));
+}
+
+// Its record may have left the log, and a quiet source sends no other.
+TEST_F(ApplyLoopTest, an_idle_position_outlives_a_lost_target) {
+    database_->fault = [](const std::string& step, const TableName&) -> Result<> {
+        if (step != "apply.commit") return {};
+        return fail(ErrorCode::unavailable, "the server went away", Retry::from_checkpoint);
+    };
+    keepalive(30);
+    ASSERT_TRUE(log_->idle());
+    auto l = loop(at(5), at(5));
+    {
+        const std::jthread time([&](std::stop_token stop) {
+            for (; !stop.stop_requested(); std::this_thread::sleep_for(1ms)) clock_.advance(100ms);
+        });
+        ASSERT_FALSE(l.run({}));
+    }
+    database_->fault = nullptr;
+    ASSERT_TRUE(l.reconnected({}));
+    Running running(l);
+    EXPECT_TRUE(eventually([&] {
+        clock_.advance(1s);
+        return position() == at(30);
+    }));
+    EXPECT_EQ(running.stop(), StopCause::asked);
+}
+
+// So is a new name: given once more, it would meet a table that has it.
+TEST_F(ApplyLoopTest, a_rename_that_committed_unheard_is_known) {
+    auto renamed = a_;
+    renamed.name.table = "c";
+    transaction(a_, 10, {"1", "x"});
+    source_.create(renamed);
+    transaction(renamed, 20, {"2", "x"});
+    ASSERT_TRUE(log_->idle());
+    database_->fault = [](const std::string& step, const TableName&) -> Result<> {
+        if (step != "apply.committed") return {};
+        return fail(ErrorCode::unavailable, "the server went away", Retry::from_checkpoint);
+    };
+    auto l = loop(at(5), at(5));
+    ASSERT_FALSE(l.run({}));
+    EXPECT_EQ(rows(renamed), (Rows{{"1", "x"}, {"2", "x"}}));
+    Ledger ledger = take_over();
+    ASSERT_EQ(ledger.applied, at(25));
+    ledger.tables = {book_.find(a_.name)->state};
+    ledger.tables[0].name = renamed.name;
+    ledger.tables[0].source_id = a_.source_id;
+    ASSERT_TRUE(l.reconnected(ledger));
+    EXPECT_FALSE(book_.find(a_.name));
+    EXPECT_EQ(book_.find(renamed.name)->state.phase, TablePhase::joined);
+}
+
+// The policy has suspended a table, and the answer to the commit was lost.
+TEST_F(ApplyLoopTest, a_suspension_that_committed_unheard_is_known) {
+    transaction(a_, 10, {"1", "x"});
+    ASSERT_TRUE(log_->idle());
+    database_->fault = [](const std::string& step, const TableName&) -> Result<> {
+        if (step != "apply.commit") return {};
+        return fail(ErrorCode::unavailable, "the server went away", Retry::from_checkpoint);
+    };
+    auto l = loop(at(5), at(5));
+    ASSERT_FALSE(l.run({}));
+    database_->fault = nullptr;
+    Ledger ledger;
+    ledger.applied = at(15);
+    TableState state;
+    state.name = a_.name;
+    state.phase = TablePhase::suspended;
+    state.reason = "a row did not fit";
+    ledger.tables = {state};
+    ASSERT_TRUE(l.reconnected(ledger));
+    EXPECT_EQ(book_.find(a_.name)->state.phase, TablePhase::suspended);
+    transaction(a_, 20, {"2", "x"});
+    EXPECT_EQ(rows(a_), Rows{});
+    Running running(l);
+    ASSERT_TRUE(log_->idle());
+    EXPECT_TRUE(eventually([&] {
+        clock_.advance(1s);
+        return position() == at(25);
+    }));
+    EXPECT_EQ(running.stop(), StopCause::asked);
+    EXPECT_EQ(rows(a_), Rows{});
+    const auto report = progress_.snapshot();
+    EXPECT_TRUE(std::ranges::any_of(report.tables,
+                                    [](const TableReport& t) { return t.detail == "a row did not fit"; }));
 }
 
 TEST_F(ApplyLoopTest, nothing_is_acknowledged_while_a_table_loads) {

@@ -19,7 +19,7 @@ namespace {
 // A spool file: magic, then frames { u32 length of payload, u8 kind, u64 xxh3 of payload, payload }.
 constexpr std::string_view kMagic = "GWSPOOL1";
 enum class Frame : std::uint8_t {
-    head = 1,      // u8 guarded, u8 of a stream, from position
+    head = 1,      // u8 guarded, from position; guarded: u64 number of the file before it, u64 its size
     relation = 2,  // one relation record
     chunk = 3,     // records
     span = 4,      // u64 number of another file, u64 from, u64 to: its frames in between come here
@@ -72,6 +72,7 @@ struct ChangeLog::File {
     std::uint64_t size = 0;
     std::uint64_t chunks = 0;  // that are still in a log or stream
     bool open = true;          // more may be written
+    bool guarded = false;
 
     File() = default;
     File(const File&) = delete;
@@ -129,7 +130,7 @@ struct ChangeLog::File {
             if (n <= 0) return io_error("cannot read", path);
             done += static_cast<std::size_t>(n);
         }
-        if (XXH3_64bits(payload.data(), length) != sum)
+        if (XXH3_64bits(payload.data(), length) != sum && GW_RULE("spool.checksum"))
             return fail(ErrorCode::data_loss, path.string() + " is damaged");
         return std::pair{static_cast<Frame>(head[4]), std::move(payload)};
     }
@@ -196,7 +197,7 @@ Result<> ChangeLog::recorded(std::uint32_t stream) {
         }
         for (auto& chunk : s.chunks)
             if (chunk->file == 0) {
-                GW_CHECK(spill(*chunk, *files_[s.file]));
+                GW_CHECK(spill(chunk, *files_[s.file]));
                 open_bytes_ += chunk->bytes;
             }
         s.memory = 0;
@@ -211,7 +212,6 @@ Result<> ChangeLog::seal(Staging& staging, std::vector<std::shared_ptr<Chunk>>& 
     chunk->bytes = staging.data.size();
     chunk->data = std::move(staging.data);
     chunk->relations = std::move(staging.relations);
-    chunk->mid_transaction = staging.mid_transaction;
     staging.relations.clear();
     staging.before = 0;
     {
@@ -278,16 +278,17 @@ Result<> ChangeLog::paused_when_full(Result<> outcome) {
 }
 
 // The oldest chunks first, so that disk order is log order. Unguarded: only those that the main reader has
-// passed.
+// passed, or comes to later.
 Result<> ChangeLog::spill_log() {
-    while (on_disk_ < first_ + chunks_.size() &&
-           (guard_ || (on_disk_ < passed_ && memory_bytes_ > options_.memory_bytes_max / 2))) {
+    while (
+        on_disk_ < first_ + chunks_.size() &&
+        (guard_ || ((on_disk_ < passed_ || waited_for_) && memory_bytes_ > options_.memory_bytes_max / 2))) {
         if (on_disk_ < first_) on_disk_ = first_;
         if (on_disk_ >= first_ + chunks_.size()) break;
-        Chunk& chunk = *chunks_[on_disk_ - first_];
-        if (chunk.file == 0) {
+        auto& chunk = chunks_[on_disk_ - first_];
+        if (chunk->file == 0) {
             File* file = GW_TRY(log_file());
-            if (chunk.data.empty()) break;
+            if (chunk->data.empty()) break;
             GW_CHECK(spill(chunk, *file));
         } else if (guard_) {
             on_disk_ = GW_TRY(name_span(on_disk_));
@@ -322,16 +323,20 @@ Result<std::uint64_t> ChangeLog::name_span(std::uint64_t number) {
     return end;
 }
 
-Result<> ChangeLog::spill(Chunk& chunk, File& file) {
+// A reader may be inside the chunk: it keeps its bytes, and the log gets another one without.
+Result<> ChangeLog::spill(std::shared_ptr<Chunk>& chunk, File& file) {
     GW_FAILPOINT("spool.write");
-    const auto at = GW_TRY(file.write(Frame::chunk, chunk.data.view()));
-    chunk.file = file.number;
-    chunk.file_offset = at;
+    const auto at = GW_TRY(file.write(Frame::chunk, chunk->data.view()));
+    auto spilled = std::make_shared<Chunk>();
+    spilled->bytes = chunk->bytes;
+    spilled->relations = chunk->relations;
+    spilled->file = file.number;
+    spilled->file_offset = at;
     ++file.chunks;
-    spool_bytes_ += chunk.bytes;
-    memory_bytes_ -= chunk.bytes;
-    unsynced_bytes_ += chunk.bytes;
-    chunk.data.release_memory();
+    spool_bytes_ += chunk->bytes;
+    memory_bytes_ -= chunk->bytes;
+    unsynced_bytes_ += chunk->bytes;
+    chunk = std::move(spilled);
     return {};
 }
 
@@ -341,11 +346,17 @@ Result<std::unique_ptr<ChangeLog::File>> ChangeLog::create_file(const Position& 
     auto file = std::make_unique<File>();
     file->number = next_file_++;
     file->path = file_path(options_.folder, file->number);
+    file->guarded = guarded;
     file->fd = ::open(file->path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (file->fd < 0) return io_error("cannot create", file->path);
     ByteBuffer head;
     head.put_u8(guarded ? 1 : 0);
     put_string(head, from.token);
+    if (guarded) {
+        // A gap between two shows, whatever lies in them.
+        head.put_le(log_file_);
+        head.put_le(log_file_ == 0 ? std::uint64_t{0} : files_.at(log_file_)->size);
+    }
     if (::pwrite(file->fd, kMagic.data(), kMagic.size(), 0) != static_cast<ssize_t>(kMagic.size())) {
         auto error = io_error("cannot write", file->path);
         file->remove();
@@ -374,11 +385,15 @@ Result<ChangeLog::File*> ChangeLog::log_file() {
                 "the spool holds {} MB, its limit is {} MB (attribute spoolMB of the source endpoint)",
                 spool_bytes_ >> 20, options_.spool_bytes_max >> 20),
             Retry::call);
-    auto file = GW_TRY(create_file(durable_.empty() ? acknowledged_ : durable_, guard_));
+    if (guard_ && !marked_) marked_ = acknowledged_;
+    auto file = GW_TRY(create_file(guard_ ? *marked_ : acknowledged_, guard_));
     for (const auto& [id, relation] : relations_) {
         ByteBuffer record;
         RecordWriter(record).relation(*relation);
-        GW_TRY(file->write(Frame::relation, record.view()));
+        if (auto wrote = file->write(Frame::relation, record.view()); !wrote) {
+            file->remove();  // the next one comes in its place
+            return std::unexpected(wrote.error());
+        }
     }
     log_file_ = file->number;
     return files_.emplace(log_file_, std::move(file)).first->second.get();
@@ -392,6 +407,7 @@ Result<> ChangeLog::sync_guard() {
     ByteBuffer position;
     put_string(position, captured_.token);
     GW_TRY(file->write(Frame::durable, position.view()));
+    marked_ = captured_;
     GW_FAILPOINT("spool.before_sync");
     if (::fdatasync(file->fd) != 0) return io_error("cannot fsync", file->path);
     unsynced_bytes_ = 0;
@@ -453,7 +469,7 @@ bool ChangeLog::full() {
         if (spool_failed_ && !starved()) return true;
     }
     if (memory_bytes_ <= options_.memory_bytes_max) return false;
-    // what the main reader has passed can still go to disk
+    // what the main reader has passed, or comes to later, can still go to disk
     if (!guard_)
         if (auto spilled = spill_log(); !spilled) return true;
     return memory_bytes_ > options_.memory_bytes_max;
@@ -489,14 +505,10 @@ Result<> ChangeLog::stream_commit(std::uint32_t stream, std::uint64_t order, std
             for (const auto& chunk : s.chunks)
                 if (chunk->file != 0) open_bytes_ -= chunk->bytes;
         }
-        for (auto& chunk : s.chunks) {
-            chunk->mid_transaction = true;
-            spliced.push_back(std::move(chunk));
-        }
+        for (auto& chunk : s.chunks) spliced.push_back(std::move(chunk));
         streams_.erase(it);
     }
     Staging tail;
-    tail.mid_transaction = true;
     RecordWriter(tail.data).commit(order_end, position, commit_time_us);
     GW_CHECK(seal(tail, spliced));
     GW_FAILPOINT("stream.commit");
@@ -550,7 +562,6 @@ Result<ChunkRef> ChangeLog::read(std::uint64_t number, std::chrono::milliseconds
     auto copy = std::make_shared<Chunk>();
     copy->bytes = chunk->bytes;
     copy->relations = chunk->relations;
-    copy->mid_transaction = chunk->mid_transaction;
     const auto at = chunk->file_offset;
     lock.unlock();  // the file stays: this reader has not released the chunk
     auto frame = GW_TRY(file.read(at));
@@ -596,11 +607,14 @@ void ChangeLog::release_before(std::uint64_t number) {
 }
 
 void ChangeLog::drop_released() {
+    bool guarded_before = false;  // one that stays: none behind it goes, or there would be a gap
     std::erase_if(files_, [&](auto& entry) {
         File& file = *entry.second;
         const bool current = entry.first == log_file_;
-        if (file.chunks != 0 || (file.open && !current)) return false;
-        if (current && guard_) return false;
+        const bool stays = file.chunks != 0 || (file.open && !current) || (current && guard_) ||
+                           (file.guarded && guarded_before);
+        guarded_before = guarded_before || (stays && file.guarded);
+        if (stays) return false;
         if (current) log_file_ = 0;
         file.remove();
         return true;
@@ -610,6 +624,11 @@ void ChangeLog::drop_released() {
 void ChangeLog::passed(std::uint64_t number) {
     const std::lock_guard lock(mutex_);
     passed_ = std::max(passed_, number);
+}
+
+void ChangeLog::set_waited_for(bool yes) {
+    const std::lock_guard lock(mutex_);
+    waited_for_ = yes;
 }
 
 void ChangeLog::set_acknowledged(Position position) {
@@ -672,8 +691,8 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
 
     struct Found {
         std::unique_ptr<File> file;
-        bool guarded = false;
         Position from;
+        std::optional<std::uint64_t> before, size_before;  // not in files of former versions
     };
     std::map<std::uint64_t, Found> found;
     for (const auto& path : paths) {
@@ -687,8 +706,12 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
         f.file->open = false;
         if (auto head = f.file->read(kMagic.size()); head && head->first == Frame::head) {
             ByteReader in(head->second.view());
-            f.guarded = in.u8() != 0;
+            f.file->guarded = in.u8() != 0;
             f.from.token = get_string(in);
+            if (!in.at_end()) {
+                f.before = in.le<std::uint64_t>();
+                f.size_before = in.le<std::uint64_t>();
+            }
         }
         next_file_ = std::max(next_file_, f.file->number + 1);
         found.emplace(f.file->number, std::move(f));
@@ -734,9 +757,20 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
         pending.push_back(std::move(chunk));
     };
     bool broken = false;
-    std::uint64_t durable_file = 0, durable_end = 0;
+    std::uint64_t durable_file = 0, durable_end = 0, previous = 0;
+    // The file before the first may have been released.
+    const auto goes_on = [&](const Found& f) {
+        if (previous == 0) return !f.before || *f.before == 0 || !found.contains(*f.before);
+        return f.from == coverage->to && (!f.before || *f.before == previous) &&
+               (!f.size_before || *f.size_before == found[previous].file->size);
+    };
     for (auto& [number, f] : found) {
-        if (!f.guarded || broken) continue;
+        if (!f.file->guarded || broken) continue;
+        if (!goes_on(f)) {
+            broken = true;
+            break;
+        }
+        previous = number;
         if (!coverage) coverage = SpoolCoverage{f.from, f.from};
         std::uint64_t at = kMagic.size();
         while (at < f.file->size) {
@@ -797,8 +831,12 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
             used.insert(number);
         }
     }
+    bool guarded_before = false;
     for (auto& [number, f] : found) {
-        if (!used.contains(number) && !(number == durable_file && !whole.empty())) {
+        const bool keep = used.contains(number) || (number == durable_file && !whole.empty()) ||
+                          (f.file->guarded && guarded_before && number < durable_file);
+        guarded_before = guarded_before || (keep && f.file->guarded);
+        if (!keep) {
             f.file->remove();
             continue;
         }
@@ -820,6 +858,7 @@ Result<std::optional<SpoolCoverage>> ChangeLog::restore() {
     }
     guard_ = true;
     durable_ = coverage->to;
+    marked_ = coverage->to;
     chunks_ = std::move(whole);
     relations_ = std::move(relations);
     on_disk_ = first_ + chunks_.size();

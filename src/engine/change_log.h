@@ -36,7 +36,6 @@ struct Chunk {
     ByteBuffer data;  // empty while only on disk
     std::size_t bytes = 0;
     std::vector<std::uint32_t> relations;  // whose changes are inside, each once
-    bool mid_transaction = false;          // begins inside a transaction
     std::uint64_t file = 0;                // spool file number, 0: not on disk
     std::uint64_t file_offset = 0;         // of the frame
     std::uint64_t named_in = 0;            // guarded file that names that place, 0: none
@@ -87,8 +86,25 @@ public:
     [[nodiscard]] std::uint64_t end() const;  // number of the next chunk
     // No reader comes back before this chunk.
     void release_before(std::uint64_t number);
-    // Chunks before this one are held for others only: under memory pressure they go to disk.
+    // Chunks before this one are not needed soon: under memory pressure they go to disk.
     void passed(std::uint64_t number);
+    // While it is on, the main reader waits until the log has gone on, and comes to what is in it later:
+    // under memory pressure all of it goes to disk.
+    class Waiting {
+    public:
+        explicit Waiting(ChangeLog& log) : log_(log) {}
+        ~Waiting() { set(false); }
+        Waiting(const Waiting&) = delete;
+        Waiting& operator=(const Waiting&) = delete;
+        void set(bool on) {
+            if (on_ != on) log_.set_waited_for(on);
+            on_ = on;
+        }
+
+    private:
+        ChangeLog& log_;
+        bool on_ = false;
+    };
     // The source may forget what ends at or before this position.
     void set_acknowledged(Position position);
     // From now on everything is durable in the spool, also what is in the log already. It stays so. An error
@@ -117,7 +133,7 @@ private:
     // whole: no transaction is open behind the last chunk
     Result<> append(std::vector<std::shared_ptr<Chunk>> chunks, std::optional<Position> position, bool whole);
     Result<> spill_log();
-    Result<> spill(Chunk& chunk, File& file);
+    Result<> spill(std::shared_ptr<Chunk>& chunk, File& file);
     Result<std::uint64_t> name_span(std::uint64_t number);
     Result<File*> log_file();
     Result<std::unique_ptr<File>> create_file(const Position& from, bool guarded);
@@ -126,6 +142,7 @@ private:
     [[nodiscard]] bool starved() const;
     Result<> paused_when_full(Result<> outcome);
     void drop_released();
+    void set_waited_for(bool yes);
 
     const ChangeLogOptions options_;
     // used by the source's thread only
@@ -140,6 +157,7 @@ private:
     std::deque<std::shared_ptr<Chunk>> chunks_;
     std::uint64_t first_ = 1;  // number of chunks_.front()
     std::uint64_t passed_ = 1;
+    bool waited_for_ = false;
     std::uint64_t on_disk_ = 1;  // chunks before this one are on disk (or released)
     std::size_t memory_bytes_ = 0;
     std::uint64_t spool_bytes_ = 0;
@@ -151,7 +169,8 @@ private:
     std::uint32_t next_relation_ = 1;
     std::map<std::uint32_t, std::shared_ptr<const Relation>> relations_;
     Position acknowledged_, captured_, durable_;
-    bool whole_ = true;  // the log ends behind a transaction
+    std::optional<Position> marked_;  // guard mode: of the newest mark in the spool, or where it begins
+    bool whole_ = true;               // the log ends behind a transaction
     bool guard_ = false;
     bool spool_failed_ = false;
     std::chrono::steady_clock::time_point spool_failed_at_;

@@ -1,5 +1,6 @@
 #include "engine/change_log.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -176,6 +177,49 @@ TEST_F(ChangeLogTest, full_until_the_main_reader_has_passed) {
     EXPECT_EQ(all(log), expected(10, order - 10));  // equal bytes, whether from memory or from disk
     log.release_before(log.end());
     EXPECT_FALSE(log.full());
+    EXPECT_EQ(log.memory_bytes() + log.spool_bytes(), 0U);
+    EXPECT_TRUE(files().empty());
+}
+
+// What it reads may leave the memory at any time.
+TEST_F(ChangeLogTest, a_reader_keeps_what_goes_to_disk) {
+    ChangeLog log(options_);
+    while (!log.full()) transaction(log, 10);
+    const auto chunk = log.read(1, 0ms, {}).value();
+    ASSERT_TRUE(chunk);
+    const auto bytes = chunk->bytes;
+    log.passed(log.end());
+    ASSERT_FALSE(log.full());
+    ASSERT_GT(log.spool_bytes(), 0U);
+    EXPECT_EQ(chunk->data.size(), bytes);
+    const auto again = log.read(1, 0ms, {}).value();
+    ASSERT_EQ(again->data.size(), bytes);
+    EXPECT_TRUE(std::ranges::equal(again->data.view(), chunk->data.view()));
+}
+
+// It comes back to what it has not passed, and waits for what is still to be read from the source.
+TEST_F(ChangeLogTest, not_full_while_its_reader_waits_for_it_to_go_on) {
+    options_.spool_bytes_max = 1U << 20;
+    options_.file_bytes = 4096;
+    ChangeLog log(options_);
+    std::uint64_t order = 10;
+    for (; !log.full(); order += 10) transaction(log, order);
+    {
+        ChangeLog::Waiting waiting(log);
+        waiting.set(true);
+        for (const auto until = order + 10'000; order < until; order += 10) {
+            ASSERT_FALSE(log.full());
+            transaction(log, order);
+        }
+        // a limit of the spool is one here, too
+        for (; !log.full() && log.spool_bytes() < 4 * options_.spool_bytes_max; order += 10)
+            transaction(log, order, 100);
+        EXPECT_LT(log.spool_bytes(), 2 * options_.spool_bytes_max);
+    }
+    EXPECT_TRUE(log.full());
+    ASSERT_TRUE(log.idle());
+    EXPECT_FALSE(all(log).empty());
+    log.release_before(log.end());
     EXPECT_EQ(log.memory_bytes() + log.spool_bytes(), 0U);
     EXPECT_TRUE(files().empty());
 }
@@ -368,6 +412,159 @@ TEST_F(ChangeLogTest, a_damaged_frame_ends_what_is_covered) {
     ASSERT_TRUE(coverage);
     EXPECT_EQ(coverage->to, Position{"p35"});
     EXPECT_EQ(all(log), expected(10, 30, 1));
+}
+
+// Nothing that lies behind a gap is covered: whoever trusts the spool goes on at its end.
+class SpoolGapTest : public ChangeLogTest {
+protected:
+    // Each file holds one transaction or more, or some of its rows.
+    void write(int rows) {
+        options_.file_bytes = 1024;
+        ChangeLog log(options_);
+        log.set_acknowledged({"p5"});
+        ASSERT_TRUE(log.start_guard());
+        for (; files().size() < 5; order_ += 10) {
+            transaction(log, order_, rows);
+            ASSERT_TRUE(log.idle());
+        }
+        EXPECT_EQ(log.durable(), Position{"p" + std::to_string(order_ - 5)});
+    }
+    // The files up to `last` alone, as another process would find them.
+    Position end_of(std::size_t last) {
+        auto options = options_;
+        options.folder = folder_ / "copy";
+        std::filesystem::remove_all(options.folder);
+        std::filesystem::create_directories(options.folder);
+        const auto all_files = files();
+        for (std::size_t i = 0; i <= last; ++i)
+            std::filesystem::copy_file(all_files[i], options.folder / all_files[i].filename());
+        ChangeLog log(options);
+        const auto coverage = log.restore().value();
+        return coverage ? coverage->to : Position{"p5"};
+    }
+    void flip(const std::filesystem::path& path, std::size_t at) {
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekg(static_cast<std::streamoff>(at));
+        const int c = file.get();
+        file.seekp(static_cast<std::streamoff>(at));
+        file.put(static_cast<char>(c ^ 1));
+    }
+    void covers_up_to(const Position& end, int rows) {
+        ChangeLog log(options_);
+        const auto coverage = log.restore().value();
+        EXPECT_EQ(coverage.has_value(), end != Position{"p5"});
+        if (!coverage) return;
+        EXPECT_EQ(coverage->from, Position{"p5"});
+        EXPECT_EQ(coverage->to, end);
+        const auto order = std::stoul(end.token.substr(1)) - 5;
+        EXPECT_EQ(all(log), expected(10, order, rows));
+        // what comes again is written behind it, and the next process finds both
+        for (auto next = order + 10; next < order_; next += 10) transaction(log, next, rows);
+        ASSERT_TRUE(log.idle());
+    }
+    std::uint64_t order_ = 10;
+};
+
+TEST_F(SpoolGapTest, an_unreadable_head_ends_what_is_covered) {
+    write(3);
+    const auto end = end_of(0);
+    ASSERT_NE(end, Position{"p5"});
+    ASSERT_NE(end, end_of(1));
+    flip(files()[1], 8 + 13);
+    covers_up_to(end, 3);
+    covers_up_to({"p" + std::to_string(order_ - 5)}, 3);
+}
+
+TEST_F(SpoolGapTest, the_first_head_counts_as_well) {
+    write(3);
+    flip(files()[0], 8 + 13);
+    covers_up_to({"p5"}, 3);
+}
+
+TEST_F(SpoolGapTest, a_missing_file_ends_what_is_covered) {
+    write(3);
+    const auto end = end_of(0);
+    std::filesystem::remove(files()[1]);
+    covers_up_to(end, 3);
+    covers_up_to({"p" + std::to_string(order_ - 5)}, 3);
+}
+
+// No mark lies in such a file: its neighbours name the same position.
+TEST_F(SpoolGapTest, a_file_inside_a_transaction_is_missed_too) {
+    write(150);
+    std::size_t at = 1;
+    while (at + 1 < files().size() && end_of(at) != end_of(at - 1)) ++at;
+    ASSERT_LT(at + 1, files().size());
+    const auto end = end_of(at);
+    std::filesystem::remove(files()[at]);
+    covers_up_to(end, 150);
+}
+
+// ... even where the cut is between two frames.
+TEST_F(SpoolGapTest, a_file_that_has_lost_its_end_ends_what_is_covered) {
+    write(3);
+    std::fstream file(files()[1], std::ios::in | std::ios::binary);
+    const std::string content((std::istreambuf_iterator<char>(file)), {});
+    std::size_t at = 8, last = 0;
+    for (std::uint32_t length = 0; at < content.size(); at += 13 + length) {
+        std::memcpy(&length, content.data() + at, 4);
+        last = at;
+    }
+    std::filesystem::resize_file(files()[1], last);
+    covers_up_to(end_of(1), 3);
+}
+
+// Numbers that other files had are no gap: what is open at the source lies in files of its own.
+TEST_F(SpoolGapTest, files_of_open_transactions_are_none) {
+    options_.file_bytes = 1024;
+    {
+        ChangeLog log(options_);
+        log.set_acknowledged({"p5"});
+        ASSERT_TRUE(log.start_guard());
+        for (; order_ <= 400; order_ += 10) {
+            transaction(log, order_);
+            const auto stream = static_cast<std::uint32_t>(order_);
+            for (int i = 0; i < 400 && order_ % 50 == 0; ++i) row(log, stream, stream, "rolled back");
+            log.stream_abort(stream, stream);
+        }
+        ASSERT_TRUE(log.idle());
+    }
+    // one that was killed when it had just made a file
+    std::filesystem::path unused;
+    for (int number = 1; unused.empty() || std::filesystem::exists(unused); ++number)
+        unused = options_.folder / fmt::format("{:010}.spool", number);
+    ASSERT_LT(unused, files().back());
+    std::ofstream(unused).close();
+    covers_up_to({"p405"}, 3);
+}
+
+// Some files hold a mark only: they go with those before them.
+TEST_F(SpoolGapTest, what_is_released_leaves_none) {
+    options_.file_bytes = 1;
+    options_.chunk_bytes = 1;
+    std::vector<std::string> want;
+    {
+        ChangeLog log(options_);
+        log.set_acknowledged({"p5"});
+        ASSERT_TRUE(log.start_guard());
+        for (; order_ <= 100; order_ += 10) transaction(log, order_);
+        const auto before = files().size();
+        log.release_before(log.end() / 2);
+        EXPECT_LT(files().size(), before);
+        want = all(log, log.end() / 2);
+    }
+    for (int process = 0; process < 2; ++process) {
+        ChangeLog log(options_);
+        const auto coverage = log.restore().value();
+        ASSERT_TRUE(coverage);
+        EXPECT_EQ(coverage->to, Position{"p" + std::to_string(order_ - 5)});
+        const auto got = all(log);
+        ASSERT_GE(got.size(), want.size());
+        EXPECT_TRUE(std::equal(want.rbegin(), want.rend(), got.rbegin()));
+        transaction(log, order_);
+        for (const auto& t : expected(order_, order_)) want.push_back(t);
+        order_ += 10;
+    }
 }
 
 TEST_F(ChangeLogTest, a_frame_that_is_damaged_under_the_reader_is_data_loss) {

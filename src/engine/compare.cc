@@ -5,6 +5,7 @@
 #include <map>
 #include <thread>
 
+#include "base/failpoint.h"
 #include "engine/task.h"
 
 namespace godwit::engine {
@@ -21,7 +22,8 @@ Result<std::vector<std::string>> differing(Source& source, Target::Snapshot& tar
     const auto buckets = static_cast<std::uint32_t>(rows / kRowsPerBucket + 1);
     for (std::uint32_t b = 0; b < buckets && keys.size() < kKeysMax; ++b) {
         std::map<std::string, std::pair<std::string, std::string>> seen;
-        for (auto& k : GW_TRY(source.key_digests(at, table, b, buckets, stop))) seen[k.key].first = k.hash;
+        for (auto& k : GW_TRY(source.key_digests(at, table, b, buckets, target.form(), stop)))
+            seen[k.key].first = k.hash;
         for (auto& k : GW_TRY(target.key_digests(table, b, buckets, stop))) seen[k.key].second = k.hash;
         for (const auto& [key, hashes] : seen) {
             if (hashes.first == hashes.second) continue;
@@ -43,7 +45,7 @@ void compare_tables(Source& source, Target::Snapshot& there, const LoadContext& 
         c.table = table.name;
         Result<TableDigest> mine = fail(ErrorCode::internal, "not read");
         {
-            const std::jthread reading([&] { mine = source.digest(at, table, stop); });
+            const std::jthread reading([&] { mine = source.digest(at, table, there.form(), stop); });
             auto theirs = there.digest(table, stop);
             if (theirs)
                 c.target = *theirs;
@@ -72,12 +74,22 @@ Result<Comparison> compare(Task& task, Source& source, Target& target, Clock& cl
     Comparison result;
     const auto tables = task.joined_tables();
     if (tables.empty()) return fail(ErrorCode::failed_precondition, "no table is loaded yet");
-    LoadContext at = GW_TRY(source.begin_table_load(tables.front(), false, 600, stop));
+    // Apply waits while the source takes its snapshot, or it would be beyond that when it hears of it.
+    if (task.applies() && GW_RULE("compare.hold")) GW_CHECK(task.pause_apply_at(0, 10min));
+    auto begun = source.begin_table_load(tables, false, 600, stop);
+    if (!begun) {
+        task.resume_apply();
+        return std::unexpected(std::move(begun).error());
+    }
+    LoadContext at = std::move(*begun);
     std::unique_ptr<Target::Snapshot> there;
     if (task.applies()) {
         // the source's snapshot holds exactly the transactions before its mark: apply stops there
-        const auto order = GW_TRY(source.order(at.start));
-        if (auto paused = task.pause_apply_at(order, 10min); !paused) {
+        const auto order = source.order(at.start);
+        const auto paused =
+            order ? task.pause_apply_at(*order, 10min) : Result<>(std::unexpected(order.error()));
+        if (!paused) {
+            task.resume_apply();
             source.end_load(at);
             return std::unexpected(paused.error());
         }

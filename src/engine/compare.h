@@ -1,7 +1,8 @@
 #pragma once
 // Are both sides equal? Count and content hash of every joined table, read at one and the same point of the
-// source's log, also while both sides are written to: a snapshot of the source names that point, apply pauses
-// exactly there until the target's snapshot is taken, and goes on while the tables are read.
+// source's log, also while both sides are written to: apply is held, a snapshot of the source names that
+// point, apply goes on to exactly there, pauses until the target's snapshot is taken, and goes on while the
+// tables are read.
 
 #include <stop_token>
 #include <string>

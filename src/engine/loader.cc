@@ -162,7 +162,7 @@ void Loader::work(const LoadPlan& plan, Shared& shared, std::stop_token stop) {
             lock.unlock();
             auto outcome = open(plan, *job);
             const bool empty = outcome && job->todo.empty();  // every slice was already in
-            if (empty) outcome = finish(plan, *job);
+            if (empty && !job->dead) outcome = finish(plan, *job);
             lock.lock();
             --shared.busy;
             if (!outcome)
@@ -180,9 +180,18 @@ void Loader::work(const LoadPlan& plan, Shared& shared, std::stop_token stop) {
 
 Result<> Loader::open(const LoadPlan& plan, Job& job) {
     const auto entry = book_.find(job.name);
-    if (!entry) return fail(ErrorCode::internal, "table " + job.name.text() + " is not in the book");
+    if (!entry) {  // it was dropped, or has another name
+        job.dead = true;
+        return {};
+    }
     job.prepared = entry->prepared;
-    job.load = GW_TRY(source_.open_table(plan.context, job.name));
+    auto opened = source_.open_table(plan.context, job.name);
+    // dropped or renamed since the load began: a new look at the source says which
+    if (!opened && opened.error().code == ErrorCode::not_found)
+        opened.error().code = ErrorCode::failed_precondition;
+    job.load = GW_TRY(std::move(opened));
+    // read once, at the start of the task
+    if (!job.load.schema.extras.read) job.load.schema.extras = entry->schema.extras;
     const auto done = GW_TRY(target_.slices_done(job.load.schema, job.prepared.generation));
     std::set<std::uint32_t> have;
     std::uint64_t rows = 0;

@@ -7,6 +7,8 @@
 #include <ranges>
 #include <set>
 
+#include "core/key_set.h"
+
 namespace godwit::engine {
 namespace {
 
@@ -63,6 +65,26 @@ const ColumnSchema* replaced(const TableSchema& known, const TableSchema& now) {
     return found;
 }
 
+// An ALTER, or what the log tells by itself (TRUNCATE), gave the rows another file.
+bool rewritten(const TableSchema& known, const TableSchema& now) {
+    if (!known.partitioned) return known.storage_id != now.storage_id;
+    return std::ranges::any_of(known.leaf_states, [&](const LeafState& before) {
+        const auto after = std::ranges::find(now.leaf_states, before.source_id, &LeafState::source_id);
+        return after != now.leaf_states.end() && after->storage_id != before.storage_id;
+    });
+}
+
+// Why, when the database computes the values of a column on one side only; empty: it does not.
+std::string of_other_origin(const TableSchema& known, const TableSchema& now) {
+    for (const auto& c : now.columns) {
+        const auto before = std::ranges::find(known.columns, c.number, &ColumnSchema::number);
+        if (c.number != 0 && before != known.columns.end() && before->generated != c.generated)
+            return fmt::format("column {} of table {} is {} generated", c.name, known.name.text(),
+                               c.generated ? "now" : "no longer");
+    }
+    return {};
+}
+
 ReshapePlan reload_plan(std::string what) {
     ReshapePlan plan;
     plan.kind = ReshapePlan::Kind::reload;
@@ -88,6 +110,10 @@ bool same_shape(const TableSchema& known, const Relation& relation) {
 bool same_order(const TableSchema& known, const Relation& relation) {
     return std::ranges::equal(written(known), written(known, relation), {}, &ColumnSchema::name,
                               &RelationColumn::name);
+}
+
+bool fits(const TableSchema& known, const Relation& relation) {
+    return same_shape(known, relation) && same_order(known, relation);
 }
 
 ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, const TableSchema* now) {
@@ -118,6 +144,7 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
         if (now == nullptr) plan.kind = ReshapePlan::Kind::undecided;
         return plan;
     }
+    if (auto why = of_other_origin(known, *now); !why.empty()) return reload_plan(std::move(why));
     if (const auto* c = replaced(known, *now))
         return reload_plan(
             fmt::format("column {} of table {} was dropped and added again before its changes were read",
@@ -158,7 +185,7 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
                 {SchemaChange::Kind::add_column, known.name, *c, {}, {}, {}, types_of(*now, *c)});
         } else if (it->second->type_id != c->type_id || it->second->type_modifier != c->type_modifier) {
             if (it->second->type_id != c->type_id || known.source_id != now->source_id ||
-                known.storage_id != now->storage_id) {
+                rewritten(known, *now)) {
                 plan.kind = ReshapePlan::Kind::reload;
                 plan.reason = fmt::format(
                     "column {} of table {} changed its type, which rewrote the rows without a "
@@ -170,24 +197,21 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
                 {SchemaChange::Kind::change_type, known.name, *c, c->name, {}, {}, types_of(*now, *c)});
         }
     }
-    if (known.storage_id != now->storage_id && !plan.changes.empty()) {
-        const bool only_adds_constant = std::ranges::none_of(
-            plan.changes, [](const SchemaChange& c) { return c.kind == SchemaChange::Kind::change_type; });
-        const bool volatile_default = std::ranges::any_of(plan.changes, [](const SchemaChange& c) {
-            return c.kind == SchemaChange::Kind::add_column && !c.column.default_expression.empty() &&
-                   !c.column.missing_value;
-        });
-        if (volatile_default || !only_adds_constant) {
-            plan.kind = ReshapePlan::Kind::reload;
-            plan.reason = fmt::format(
-                "an ALTER rewrote the rows of table {} without a trace in the log: it is loaded "
-                "anew",
-                known.name.text());
-            return plan;
-        }
-    }
+    // Which of the statements did it cannot be told, nor what they wrote: a default may be gone again.
+    if (rewritten(known, *now) && !plan.changes.empty())
+        return reload_plan(fmt::format("an ALTER rewrote the rows of table {} without a trace in the log",
+                                       known.name.text()));
+    for (const auto& c : plan.changes)
+        if (c.kind == SchemaChange::Kind::add_column && c.column.missing_differs)
+            return reload_plan(fmt::format("the partitions of table {} had different defaults for column {}",
+                                           known.name.text(), c.column.name));
     plan.kind = ReshapePlan::Kind::changes;
     plan.after = *now;
+    // what became of its partitions, the catalogue's poll still has to tell
+    if (known.partitioned && !known.leaf_states.empty()) {
+        plan.after.leaves = known.leaves;
+        plan.after.leaf_states = known.leaf_states;
+    }
     return plan;
 }
 
@@ -197,6 +221,7 @@ ReshapePlan plan_from_catalogue(const TableSchema& known, const TableSchema& now
         relation.columns.push_back({c->name, c->type_id, c->type_modifier, false});
     if (!same_shape(known, relation) || !same_order(known, relation))
         return plan_changes(known, relation, &now);
+    if (auto why = of_other_origin(known, now); !why.empty()) return reload_plan(std::move(why));
     if (const auto* c = replaced(known, now))
         return reload_plan(
             fmt::format("column {} of table {} was dropped and added again", c->name, known.name.text()));
@@ -204,6 +229,16 @@ ReshapePlan plan_from_catalogue(const TableSchema& known, const TableSchema& now
         return reload_plan(fmt::format("an ALTER rewrote the rows of table {} without a trace in the log",
                                        known.name.text()));
     return {};
+}
+
+std::uint64_t digest_of(const std::vector<SchemaChange>& changes) {
+    std::uint64_t h = 1;
+    for (const auto& c : changes) {
+        const std::string text = fmt::format("{}|{}|{}|{}|{};", describe(c), c.column.number,
+                                             c.column.native_type, c.column.type_id, c.column.type_modifier);
+        h = hash_bytes(h, as_bytes(text));
+    }
+    return h | 1U;
 }
 
 std::string describe(const SchemaChange& c) {

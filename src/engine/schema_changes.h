@@ -27,6 +27,8 @@ struct ReshapePlan {
 [[nodiscard]] bool same_shape(const TableSchema& known, const Relation& relation);
 // And its columns stand in the same order.
 [[nodiscard]] bool same_order(const TableSchema& known, const Relation& relation);
+// Both.
+[[nodiscard]] bool fits(const TableSchema& known, const Relation& relation);
 // Reasons of suspension that end so are mended by a reload, also by a later process.
 inline constexpr std::string_view kLoadedAnew = "it is loaded anew";
 // `now`: the catalogue at this moment, maybe further on than the log; nullptr when the table is gone.
@@ -34,6 +36,8 @@ inline constexpr std::string_view kLoadedAnew = "it is loaded anew";
                                        const TableSchema* now);
 // The same without a row: both are catalogues, and `now` stood so at this place of the log.
 [[nodiscard]] ReshapePlan plan_from_catalogue(const TableSchema& known, const TableSchema& now);
+// Tells a change of shape from the one before it; never 0.
+[[nodiscard]] std::uint64_t digest_of(const std::vector<SchemaChange>& changes);
 // "ADD COLUMN note", for logs
 [[nodiscard]] std::string describe(const SchemaChange& change);
 

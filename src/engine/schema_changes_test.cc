@@ -157,6 +157,49 @@ TEST(SchemaChanges, a_default_that_differs_by_row_needs_a_reload) {
     EXPECT_EQ(p.changes[0].column.missing_value, "1");
 }
 
+// What a rewrite put into the rows is seen neither in the new column's definition nor in that of others.
+TEST(SchemaChanges, any_change_that_comes_with_a_rewrite_needs_a_reload) {
+    const auto known = table({"id", "a"});
+    auto now = table({"id", "a", "g"});  // an identity, or a default that was dropped again
+    now.storage_id = 8;
+    EXPECT_EQ(plan(known, now).kind, Kind::reload);
+    now.columns[2].default_expression = "1";  // and beside it ALTER a TYPE int USING a * 100
+    now.columns[2].missing_value = "1";
+    EXPECT_EQ(plan(known, now).kind, Kind::reload);
+    EXPECT_EQ(plan_from_catalogue(known, now).kind, Kind::reload);
+}
+
+TEST(SchemaChanges, partitions_tell_of_a_rewrite_and_of_their_constants) {
+    auto known = table({"id"});
+    known.partitioned = true;
+    known.leaves = {{"public", "p1"}, {"public", "p2"}};
+    known.leaf_states = {{11, 11, true}, {12, 12, true}};
+    auto now = table({"id", "a"});
+    now.partitioned = true;
+    now.storage_id = 8;  // their sum: one has joined, which is no rewrite
+    now.leaves = {{"public", "p1"}, {"public", "p2"}, {"public", "p3"}};
+    now.leaf_states = {{11, 11, true}, {12, 12, true}, {13, 13, false}};
+    now.columns[1].missing_value = "5";
+    auto p = plan(known, now);
+    ASSERT_EQ(p.kind, Kind::changes);
+    EXPECT_EQ(p.changes[0].column.missing_value, "5");
+    EXPECT_EQ(p.after.leaf_states, known.leaf_states) << "the poll has not compared them yet";
+    now.columns[1].missing_differs = true;
+    EXPECT_EQ(plan(known, now).kind, Kind::reload);
+    now.columns[1].missing_differs = false;
+    now.leaf_states[1].storage_id = 22;
+    EXPECT_EQ(plan(known, now).kind, Kind::reload);
+}
+
+TEST(SchemaChanges, a_column_that_is_computed_no_longer_needs_a_reload) {
+    auto known = table({"id", "a", "g"});
+    known.columns[2].generated = true;
+    auto now = table({"id", "a", "g"});
+    EXPECT_EQ(plan_from_catalogue(known, now).kind, Kind::reload);
+    now.columns.push_back(column("b", 4));
+    EXPECT_EQ(plan(known, now).kind, Kind::reload);
+}
+
 // The catalogue is further on than the log: which statement did what cannot be told.
 TEST(SchemaChanges, undecidable) {
     const auto known = table({"id", "a"});

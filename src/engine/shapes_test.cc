@@ -20,10 +20,11 @@ TEST(Shapes, come_back_as_they_were_or_not_at_all) {
     a.name_id = 9;
     a.columns[1].type_modifier = 14;
     a.columns[1].generated = true;
+    a.columns[0].portable = {PortableKind::numeric, 3, 12, -2, true, true};
     auto b = test::table_of("b", {"id"}, 0);
     b.partitioned = true;
     b.leaves = {{"public", "b1"}, {"other", "b2"}};
-    b.leaf_states = {{11, 12, false}, {13, 14, false}};
+    b.leaf_states = {{11, 12, false, 15}, {13, 14, false, 16, false}};
     ASSERT_TRUE(save_shapes(file, {a, b}));
     const auto back = load_shapes(file);
     ASSERT_EQ(back.size(), 2U);

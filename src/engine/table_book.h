@@ -23,7 +23,9 @@ struct TableEntry {
     PreparedTable prepared;
     std::uint64_t hold_from = 1;  // chunk of the log from which changes wait while the table loads
     int loads = 0;                // tries of this load
-    bool reload = false;          // a load under a snapshot of its own
+    bool reload = false;          // suspended until it is loaded under a snapshot of its own
+    // ... which waits for the log to say its new name: at the source, another table has got its old one.
+    bool nameless = false;
 };
 
 class TableBook {

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <ctime>
+#include <memory>
 
 #include "base/failpoint.h"
+#include "base/files.h"
 #include "engine/schema_changes.h"
 #include "engine/shapes.h"
 #include "mapping/tables.h"
@@ -17,12 +20,26 @@ using namespace std::chrono_literals;
 constexpr int kLoadTriesMax = 4;  // of one table whose shape keeps changing
 constexpr auto kHealthEvery = 1s;
 constexpr auto kCatalogueEvery = 5s;
+constexpr auto kPutOff = 10s;     // a load whose snapshot could not be had
 constexpr auto kLetGoEvery = 3s;  // a load on the source, if a small one
 constexpr std::uint64_t kGuardDefaultMb = 1024;
 constexpr std::chrono::milliseconds kReconnectFirst = 200ms, kReconnectMax = 5s;
 
 std::filesystem::path shapes_file(const TaskContext& context) {
     return std::filesystem::path(context.task_folder) / "shapes";
+}
+
+constexpr std::string_view kNewTable = "a new table";
+
+// Where the task has stopped by its own settings, of the two kinds.
+std::filesystem::path stopped_file(const TaskContext& context) {
+    return std::filesystem::path(context.task_folder) / "stopped";
+}
+constexpr std::string_view kAfterLoad = "after the load", kAfterCachedChanges = "after cached changes";
+
+// While it is there, the target has tables whose indexes and keys come when all of them are loaded.
+std::filesystem::path secondary_due_file(const TaskContext& context) {
+    return std::filesystem::path(context.task_folder) / "secondary-due";
 }
 
 // "server_time:2018-02-09T12:12:12" -> since 1970; nothing when it is neither form
@@ -62,7 +79,8 @@ Task::Task(TaskSpec spec, TaskContext context, Source& source, Target& target, P
       context_(std::move(context)),
       source_(source),
       target_(target),
-      progress_(progress) {}
+      progress_(progress),
+      reloads_(std::filesystem::path(context_.task_folder) / "reloads") {}
 
 Task::~Task() {
     inner_stop_.request_stop();
@@ -73,7 +91,6 @@ void Task::run(std::stop_token stop) {
     auto reason = run_steps(stop);
     inner_stop_.request_stop();
     if (log_) log_->close({});
-    reload_wanted_.notify_all();
     for (auto* thread : {&load_thread_, &stream_thread_, &watch_thread_})
         if (thread->joinable()) thread->join();
     running_ = false;
@@ -128,7 +145,7 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     for (const auto& w : mapping::mapping_warnings(spec_.table_mappings))
         context_.log->warning(Component::task_manager, w);
     source_traits_ = GW_TRY(source_.open(captures()));
-    GW_TRY(target_.open());
+    source_.target_is(GW_TRY(target_.open()));
     auto tables = GW_TRY(source_.tables(*selection_));
     if (captures())
         std::erase_if(tables, [&](const TableSchema& t) {
@@ -146,8 +163,12 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     const TaskIdentity identity{spec_.id, settings_.control_schema, settings_.target_schema};
     ledger_ = GW_TRY(target_.take_over(identity, source_traits_));
     const bool fresh = spec_.start == StartType::fresh || spec_.start == StartType::reload;
-    if (!fresh && !ledger_.source_system_id.empty() && !source_traits_.system_id.empty() &&
-        ledger_.source_system_id != source_traits_.system_id)
+    auto history = Source::History::unknown;
+    if (!fresh && captures() && ledger_.applied) history = GW_TRY(source_.history_of(*ledger_.applied));
+    if (history == Source::History::other_server) GW_CHECK(check_taken_over());
+    if (!fresh && history == Source::History::unknown && !ledger_.source_system_id.empty() &&
+        !source_traits_.system_id.empty() && ledger_.source_system_id != source_traits_.system_id &&
+        GW_RULE("resume.same_source"))
         return fail(
             ErrorCode::data_loss,
             "the source is another database system than the one this task has loaded from; start it with "
@@ -164,8 +185,10 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
             r.checkpoint.clear();
             r.transactions_applied = 0;
         });
+        forget_spool();
         std::error_code ignored;
-        std::filesystem::remove_all(std::filesystem::path(context_.task_folder) / "spool", ignored);
+        std::filesystem::remove(stopped_file(context_), ignored);
+        GW_CHECK(reloads_.forget());
     } else {
         progress_.update([&](TaskReport& r) { r.start_us = progress_.now_us(); });
     }
@@ -176,10 +199,13 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         entry.schema = schema;
         entry.state.name = schema.name;
         // Names may have been given to other tables since: the number decides.
+        bool in_ledger = false;
         for (const auto& known : ledger_.tables) {
             const bool numbered = known.source_id != 0 && schema.source_id != 0;
-            if (numbered ? known.source_id == schema.source_id : known.name == schema.name)
+            if (numbered ? known.source_id == schema.source_id : known.name == schema.name) {
                 entry.state = known;
+                in_ledger = true;
+            }
         }
         // What the target has may be older than the catalogue: the log, or the next poll, tells what came
         // between.
@@ -197,6 +223,21 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
             entry.schema.leaves = shape.leaves;
             entry.schema.leaf_states = shape.leaf_states;
         }
+        const bool begun = entry.state.phase == TablePhase::loading ||
+                           entry.state.phase == TablePhase::loaded ||
+                           (entry.state.phase == TablePhase::waiting && entry.state.generation != 0);
+        if (!loads && !fresh && begun && GW_RULE("resume.cut_load")) {
+            // of rows that were there already, or of changes since its mark, something is missing
+            entry.state.phase = TablePhase::suspended;
+            entry.state.reason = fmt::format("its load was cut short: {}", kLoadedAnew);
+            GW_CHECK(target_.set_phase(schema.name, TablePhase::suspended, entry.state.reason));
+        }
+        if (!loads && ledger_.applied && !in_ledger) {
+            // made while the task stood: what was written to it before the stream hears of it is in no log
+            entry.state.phase = TablePhase::suspended;
+            entry.state.reason = fmt::format("{}: {}", kNewTable, kLoadedAnew);
+            GW_CHECK(target_.set_phase(schema.name, TablePhase::suspended, entry.state.reason));
+        }
         entry.reload =
             entry.state.phase == TablePhase::suspended && entry.state.reason.ends_with(kLoadedAnew);
         if (!loads && entry.state.phase != TablePhase::suspended) {
@@ -208,9 +249,22 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         book_.put(std::move(entry));
     }
     show_tables();
+    if (!fresh)
+        for (const auto& name : reloads_.restore()) {
+            if (book_.find(name))
+                progress_.table(name, [](TableReport& r) { r.state = "Table is being reloaded"; });
+            else
+                GW_CHECK(reloads_.begun({name}));
+        }
+    // To leave one of them out would be to lose its changes: it is the task that is refused.
+    std::vector<TableSchema> written;
+    for (const auto& e : book_.all())
+        if (captures() && (e.state.phase == TablePhase::joined || e.state.phase == TablePhase::loaded))
+            written.push_back(e.schema);
+    say_notices(GW_TRY(target_.look_over(written)));
 
     ChangeLogOptions options;
-    options.folder = std::filesystem::path(context_.task_folder) / "spool";
+    options.folder = spool_folder();
     options.memory_bytes_max = std::clamp<std::size_t>(spec_.memory_bytes_max / 8, 8U << 20, 64U << 20);
     options.spool_bytes_max = static_cast<std::uint64_t>(spec_.source.number("spoolmb", 65536)) << 20;
     options.log = context_.log;
@@ -227,7 +281,7 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         });
         GW_CHECK(load_initial(stop));
         if (initial_) source_.end_load(*initial_);
-        while (auto name = next_reload()) GW_CHECK(reload_table(*name, stop));
+        while (auto name = reloads_.take(0ms, stop)) GW_CHECK(reload_table(*name, stop));
         if (!book_.in_phase(TablePhase::suspended).empty() && book_.count(TablePhase::joined) == 0 &&
             book_.size() != 0)
             return fail(ErrorCode::failed_precondition, "no table could be loaded; see the tables' errors");
@@ -240,37 +294,12 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
     std::optional<Position> applied = ledger_.applied;
     Position from;       // of the stream
     Position log_start;  // of the change log: earlier when a spool was restored
-    if (!fresh || spec_.type == MigrationType::cdc) {
-        if (spec_.type == MigrationType::cdc && (fresh || !applied)) {
-            Position wanted;
-            if (!spec_.cdc_start.empty()) wanted = GW_TRY(source_.parse_position(spec_.cdc_start));
-            from = GW_TRY(source_.begin_capture(wanted, tables, stop));
-        }
-    }
-    const bool any_loaded = book_.count(TablePhase::joined) + book_.count(TablePhase::loaded) != 0;
-    if (unfinished && (fresh || !any_loaded)) {
-        // one snapshot for the whole task, fixed together with the start of the log
-        LoadRequest request;
-        request.capture = true;
-        request.resume = !fresh;
-        request.wait_s_max = settings_.transaction_consistency_timeout_s;
-        initial_ = GW_TRY(source_.begin_load(request, tables, stop));
-        from = initial_->start;
-        if (!initial_->resumed)
-            for (const auto& name : book_.in_phase(TablePhase::loading))
-                book_.change(name, [](TableEntry& e) { e.state.phase = TablePhase::waiting; });
-    } else if (!fresh) {
-        const Position forgotten = GW_TRY(source_.resume_capture(tables));
-        LoadRequest request;
-        request.capture = request.resume = request.only_resume = true;
-        auto resumed = GW_TRY(source_.begin_load(request, tables, stop));
-        if (resumed.resumed && unfinished)
-            initial_ = resumed;
-        else if (resumed.resumed)
-            source_.end_load(resumed);  // killed just before it would have let go of its snapshot
+    // The stream goes on behind what the source has forgotten, or the spool ends; both together must reach
+    // back to `needed`.
+    const auto go_on = [&](const Position& forgotten, const std::optional<Position>& needed) -> Result<> {
         auto spooled = GW_TRY(log_->restore());
         const auto forgotten_order = GW_TRY(source_.order(forgotten));
-        const auto applied_order = applied ? GW_TRY(source_.order(*applied)) : 0;
+        const auto needed_order = needed ? GW_TRY(source_.order(*needed)) : 0;
         const auto spool_from = spooled ? GW_TRY(source_.order(spooled->from)) : 0;
         const auto spool_to = spooled ? GW_TRY(source_.order(spooled->to)) : 0;
         if (parted_ && spool_to > GW_TRY(source_.order(*parted_)))
@@ -280,20 +309,73 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
                     "the source was switched over at {}, and the spool holds changes up to {}, which the "
                     "source has lost: start the task with reload-target",
                     parted_->token, spooled->to.token));
-        if (applied && forgotten_order > applied_order && GW_RULE("resume.coverage") &&
-            !(spooled && spool_from <= applied_order && spool_to >= forgotten_order))
+        if (needed && forgotten_order > needed_order && GW_RULE("resume.coverage") &&
+            !(spooled && spool_from <= needed_order && spool_to >= forgotten_order))
             return fail(
                 ErrorCode::data_loss,
                 fmt::format(
                     "the source has forgotten its log up to {}, the target has applied up to {}, and the "
                     "spool does not hold what lies between: start the task with reload-target",
-                    forgotten.token, applied->token));
+                    forgotten.token, needed->token));
         from = spooled ? spooled->to : forgotten;
         log_start = spooled ? spooled->from : forgotten;
+        return {};
+    };
+    // Said on the target before anything of the log is: whatever ends this process, the next one knows where
+    // its log begins, and misses nothing between an older position and there.
+    const auto begin_at = [&](const Position& start) -> Result<> {
+        from = start;
+        if (!GW_RULE("resume.position_of_new_log")) return {};
+        GW_CHECK(save_position(start));
+        applied = start;
+        return {};
+    };
+    if (spec_.type == MigrationType::cdc && (fresh || !applied)) {
+        Position wanted;
+        if (!spec_.cdc_start.empty()) wanted = GW_TRY(source_.parse_position(spec_.cdc_start));
+        const Position start = GW_TRY(source_.begin_capture(wanted, tables, stop));
+        GW_CHECK(begin_at(start));
+    }
+    const bool any_loaded = book_.count(TablePhase::joined) + book_.count(TablePhase::loaded) != 0;
+    if (unfinished && (fresh || !any_loaded)) {
+        // one snapshot for the whole task, fixed together with the start of the log
+        LoadRequest request;
+        request.capture = true;
+        request.resume = !fresh;
+        request.wait_s_max = settings_.transaction_consistency_timeout_s;
+        initial_ = GW_TRY(begin_load(request, tables, stop));
+        const bool behind = applied && initial_->resumed &&
+                            GW_TRY(source_.order(*applied)) >= GW_TRY(source_.order(initial_->start));
+        if (!behind)
+            GW_CHECK(begin_at(initial_->start));
+        else
+            from = initial_->start;
+        // The guard may have taken what is behind the snapshot out of the source's log.
+        if (initial_->resumed && GW_RULE("resume.guarded_load")) {
+            const Position forgotten = GW_TRY(source_.resume_capture(tables));
+            GW_CHECK(go_on(forgotten, initial_->start));
+        }
+    } else if (!fresh) {
+        const Position forgotten = GW_TRY(source_.resume_capture(tables));
+        LoadRequest request;
+        request.capture = request.resume = request.only_resume = true;
+        auto resumed = GW_TRY(source_.begin_load(request, tables, stop));
+        if (resumed.resumed && unfinished)
+            initial_ = resumed;
+        else if (resumed.resumed)
+            source_.end_load(resumed);  // killed just before it would have let go of its snapshot
+        GW_CHECK(go_on(forgotten, applied));
     }
     if (log_start.empty()) log_start = from;
     if (!applied) applied = from;
     log_->set_acknowledged(spec_.start == StartType::resume ? Position{} : from);
+
+    // A reload that was killed has slices of its own snapshot.
+    if (initial_)
+        for (const auto& name : book_.in_phase(TablePhase::loading))
+            book_.change(name, [&](TableEntry& e) {
+                if (e.state.mark != initial_->mark) e.state.phase = TablePhase::waiting;
+            });
 
     // Every table that is still to come is prepared before the stream starts, because the encoding of the
     // stream depends on what the target's columns are.
@@ -322,17 +404,21 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
                     "CdcStopPosition '" + spec_.cdc_stop +
                         "' is neither server_time:YYYY-MM-DDTHH:MM:SS nor commit_time:...");
     if (spec_.type == MigrationType::full_load_and_cdc) {
-        const bool resumed_after_load = !fresh && !unfinished;
-        rule.after_load = settings_.stop_cached_not_applied && !resumed_after_load;
+        // Each of them stops a task once. A process that ended before that leaves it to the next one.
+        const auto stopped = read_file(stopped_file(context_)).value_or("");
+        const auto loaded = book_.count(TablePhase::loaded), joined = book_.count(TablePhase::joined);
+        rule.after_load = settings_.stop_cached_not_applied && stopped.empty() &&
+                          (fresh || unfinished || (loaded != 0 && joined == 0));
         rule.after_cached_changes = settings_.stop_cached_applied && !rule.after_load &&
-                                    (!resumed_after_load || book_.count(TablePhase::loaded) != 0);
+                                    stopped != kAfterCachedChanges && (fresh || unfinished || loaded != 0);
     }
     apply_ = std::make_unique<ApplyLoop>(
         ApplyLoop::Parts{source_, target_, *log_, book_, progress_, settings_, *context_.clock, *context_.log,
-                         binary_, [this] { keep_shapes(); }},
+                         stream_format_.ends_with(".binary"), [this] { keep_shapes(); }},
         applied, log_start, rule);
     apply_ready_ = true;
     start_stream(from);
+    if (unfinished) GW_CHECK(write_file(secondary_due_file(context_), "", true));
     loading_ = unfinished;
     load_thread_ = std::jthread([this] { load_in_background(inner_stop_.get_token()); });
     watch_thread_ = std::jthread([this] { watch(inner_stop_.get_token()); });
@@ -406,7 +492,7 @@ Result<> Task::check_history() {
     for (const auto& t : ledger_.tables) {
         const bool read_later = !t.mark.empty() && !source_.passed(t.mark, *parted_);
         if (t.phase != TablePhase::waiting && t.phase != TablePhase::suspended &&
-            (read_later || GW_TRY(source_.order(t.applied)) > switched))
+            (read_later || t.part.order > switched || GW_TRY(source_.order(t.applied)) > switched))
             return lost("table " + t.name.text() + " was read after that");
     }
     context_.log->info(
@@ -416,14 +502,30 @@ Result<> Task::check_history() {
     return {};
 }
 
+// Another server of the same history goes on where what is applied ends. A table that is not in step there
+// has read places of its own, which say nothing any more.
+Result<> Task::check_taken_over() {
+    for (const auto& t : ledger_.tables) {
+        const bool read_later = !t.mark.empty() && !source_.passed(t.mark, *ledger_.applied);
+        if (t.phase == TablePhase::loaded || (t.phase == TablePhase::joined && read_later))
+            return fail(ErrorCode::data_loss,
+                        fmt::format("another server has taken the source's place before table {} was in step "
+                                    "with the others: start the task with reload-target",
+                                    t.name.text()));
+    }
+    return {};
+}
+
 Result<std::string> Task::finish(StopCause cause) {
     GW_FAILPOINT("stop.applied");
     switch (cause) {
         case StopCause::asked:
             return std::string("NORMAL");
         case StopCause::after_load:
+            GW_CHECK(write_file(stopped_file(context_), kAfterLoad, true));
             return std::string("STOPPED_AFTER_FULL_LOAD");
         case StopCause::cached_changes:
+            GW_CHECK(write_file(stopped_file(context_), kAfterCachedChanges, true));
             return std::string("STOPPED_AFTER_CACHED_EVENTS");
         case StopCause::commit_time:
             return std::string("STOPPED_AT_COMMIT_TIME");
@@ -433,12 +535,15 @@ Result<std::string> Task::finish(StopCause cause) {
     return std::string("NORMAL");
 }
 
+bool Task::insert_only(const TableSchema& table) const {
+    return captures() && table.identity == RowIdentity::none && !table.full_load_only;
+}
+
 void Task::show_tables() {
     for (const auto& e : book_.all()) {
-        const bool insert_only =
-            captures() && e.schema.identity == RowIdentity::none && !e.schema.full_load_only;
+        const bool only_inserts = insert_only(e.schema);
         progress_.table(e.schema.name, [&](TableReport& t) {
-            t.insert_only = insert_only;
+            t.insert_only = only_inserts;
             t.rows_estimate = static_cast<std::uint64_t>(std::max<std::int64_t>(0, e.schema.rows_estimate));
             switch (e.state.phase) {
                 case TablePhase::waiting:
@@ -457,7 +562,7 @@ void Task::show_tables() {
                     break;
             }
         });
-        if (insert_only) {
+        if (only_inserts) {
             const std::string text =
                 "table " + e.schema.name.text() +
                 " is insert-only: it has no usable replica identity, so its updates and deletes "
@@ -491,27 +596,45 @@ void Task::save_kept() {
         context_.log->warning(Component::tables_manager, saved.error().text());
 }
 
+namespace {
+
+// Behind all that the source offers, but not out of range: what a target does not say, the last form covers.
+std::size_t format_rank(const std::vector<std::string>& formats, const std::string& format) {
+    const auto at = static_cast<std::size_t>(std::ranges::find(formats, format) - formats.begin());
+    return std::min(at, formats.size() - 1);
+}
+
+}  // namespace
+
 // `tables` as the catalogue has them: rows of columns that the target does not have yet are on their way.
 void Task::choose_stream_format(const std::vector<TableSchema>& tables) {
-    bool binary = true;
+    const auto formats = source_.stream_formats();
+    std::size_t weakest = 0;
     for (const auto& e : book_.all()) {
         if (e.state.phase == TablePhase::suspended && !e.reload) continue;
-        std::string format = e.prepared.format;
+        std::string format = e.prepared.stream_format;
         if (format.empty()) {
             TableSchema schema = e.schema;
             for (const auto& t : tables)
                 if (t.source_id != 0 && t.source_id == schema.source_id) schema = t;
             schema.name = e.schema.name;
             if (auto found = target_.prepared(schema, e.state, source_.load_formats(schema)))
-                format = found->format;
+                format = found->stream_format;
         }
-        if (format != "pg.binary") binary = false;
+        weakest = std::max(weakest, format_rank(formats, format));
     }
-    binary_ = binary;
-    source_.set_stream_format(binary ? "pg.binary" : "pg.text");
+    stream_format_ = formats[weakest];
+    source_.set_stream_format(stream_format_);
 }
 
 // ---------------------------------------------------------------------------------------------- load
+
+void Task::say_notices(const std::vector<std::string>& notices) {
+    for (const auto& text : notices) {
+        context_.log->warning(Component::target_load, text);
+        progress_.event("configuration change", text);
+    }
+}
 
 Result<> Task::prepare_table(const TableName& name, const SnapshotMark& mark) {
     const auto entry = book_.find(name);
@@ -519,29 +642,22 @@ Result<> Task::prepare_table(const TableName& name, const SnapshotMark& mark) {
     auto prepared = target_.prepare(entry->schema, settings_.prep, source_.load_formats(entry->schema), mark);
     if (!prepared) {
         const Error& e = prepared.error();
-        if (e.retry != Retry::never || e.code == ErrorCode::internal || settings_.table_error_stops_task)
-            return std::unexpected(e);
-        context_.log->error(Component::tables_manager,
-                            fmt::format("table {} is suspended: {}", name.text(), e.text()));
-        progress_.table(name, [&](TableReport& t) {
-            t.state = "Table error";
-            t.detail = e.text();
-        });
-        GW_CHECK(target_.set_phase(name, TablePhase::suspended, e.text()));
-        book_.change(name, [&](TableEntry& t) {
-            t.state.phase = TablePhase::suspended;
-            t.state.reason = e.text();
-        });
-        return {};
+        // a server that refuses the table has said why
+        const bool ours =
+            e.code == ErrorCode::internal && (e.sqlstate.empty() || e.sqlstate.starts_with("XX"));
+        if (e.retry != Retry::never || ours || settings_.table_error_stops_task) return std::unexpected(e);
+        return suspend(name, e.text());
     }
     for (const auto& w : prepared->warnings)
         context_.log->warning(Component::target_load, fmt::format("table {}: {}", name.text(), w));
+    say_notices(prepared->notices);
     book_.change(name, [&](TableEntry& t) {
         t.prepared = *prepared;
         t.state.phase = TablePhase::loading;
         t.state.generation = prepared->generation;
         t.state.mark = mark;
         t.state.applied = {};
+        t.state.part = {};
     });
     progress_.table(name, [&](TableReport& t) {
         t.full_load_rows = 0;
@@ -551,18 +667,52 @@ Result<> Task::prepare_table(const TableName& name, const SnapshotMark& mark) {
     return {};
 }
 
+std::filesystem::path Task::spool_folder() const {
+    return std::filesystem::path(context_.task_folder) / "spool";
+}
+
+void Task::forget_spool() const {
+    std::error_code ignored;
+    std::filesystem::remove_all(spool_folder(), ignored);
+}
+
+Result<> Task::save_position(const Position& position) {
+    const auto applier = GW_TRY(target_.open_applier(settings_.conflicts));
+    GW_CHECK(applier->begin(Applier::Mode::fast));
+    return applier->commit(position, {});
+}
+
+// The snapshot that an earlier process left held, or a new one. Slices of two snapshots never meet in a
+// table: the ledger forgets those of the old one before there is a new one, which a killed process would
+// leave held.
+Result<LoadContext> Task::begin_load(LoadRequest request, const std::vector<TableSchema>& tables,
+                                     std::stop_token stop) {
+    if (request.resume) {
+        request.only_resume = true;
+        if (auto held = GW_TRY(source_.begin_load(request, tables, stop)); held.resumed) return held;
+        request.resume = request.only_resume = false;
+    }
+    forget_spool();  // of the log that began at the snapshot before
+    for (const auto& name : book_.in_phase(TablePhase::loading)) {
+        if (GW_RULE("resume.forget_slices_first"))
+            GW_CHECK(target_.set_phase(name, TablePhase::waiting, "its snapshot is gone"));
+        book_.change(name, [](TableEntry& e) { e.state.phase = TablePhase::waiting; });
+    }
+    return source_.begin_load(request, tables, stop);
+}
+
 Result<> Task::load_initial(std::stop_token stop) {
     if (!initial_) {
         LoadRequest request;
         request.resume = spec_.start == StartType::resume;
         std::vector<TableSchema> tables;
         for (const auto& e : book_.all()) tables.push_back(e.schema);
-        initial_ = GW_TRY(source_.begin_load(request, tables, stop));
+        initial_ = GW_TRY(begin_load(request, tables, stop));
         for (const auto& e : book_.all()) {
-            if (e.state.phase == TablePhase::loading && initial_->resumed) {
+            if (e.state.phase == TablePhase::loading) {
                 auto prepared = GW_TRY(target_.prepared(e.schema, e.state, source_.load_formats(e.schema)));
                 book_.change(e.schema.name, [&](TableEntry& t) { t.prepared = prepared; });
-            } else if (e.state.phase == TablePhase::waiting || e.state.phase == TablePhase::loading) {
+            } else if (e.state.phase == TablePhase::waiting) {
                 GW_CHECK(prepare_table(e.schema.name, {}));
             }
         }
@@ -585,82 +735,280 @@ Result<> Task::load_tables(const LoadContext& context, std::vector<TableName> na
     return {};
 }
 
-// One table under a snapshot of its own.
-Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
-    for (int tries = 0; tries < kLoadTriesMax && !stop.stop_requested(); ++tries) {
-        auto schema = source_.describe(name);
-        if (!schema) {
-            if (schema.error().code != ErrorCode::not_found) return std::unexpected(schema.error());
-            progress_.table(name, [](TableReport& t) { t.state = "Table does not exist"; });
-            GW_CHECK(target_.set_phase(name, TablePhase::suspended, "the table is gone from the source"));
-            book_.change(name, [](TableEntry& t) { t.state.phase = TablePhase::suspended; });
-            return {};
-        }
-        if (const auto known = book_.find(name); !known) {
-            return {};
-        } else if (known->schema.source_id != 0 && schema->source_id != known->schema.source_id) {
-            // The name has gone to another table: this one is loaded when it has got its new one.
-            book_.change(name, [](TableEntry& t) { t.reload = true; });
-            return {};
-        }
+// From here on the table's changes are passed over while the common position moves, so the ledger says first
+// that it is to be loaded: a later process would go on without them. It happens between two groups and not
+// while the table catches up, which would end in `joined` all the same. false: the task is asked to stop.
+Result<bool> Task::leave_for_reload(const std::vector<TableSchema>& tables, std::stop_token stop) {
+    const auto leave_one = [this](const TableSchema& schema) -> Result<> {
+        const TableName& name = schema.name;
+        if (const auto known = book_.find(name);
+            captures() && known &&
+            (known->state.phase == TablePhase::joined || known->state.phase == TablePhase::loaded))
+            GW_CHECK(target_.set_phase(name, TablePhase::suspended,
+                                       fmt::format("a reload has begun: {}", kLoadedAnew)));
+        GW_FAILPOINT("reload.left_one");
         // Changes wait in the log from here on: what commits after the snapshot is taken is read after this.
         book_.change(name, [&](TableEntry& t) {
             t.state.phase = TablePhase::waiting;
+            t.reload = t.nameless = false;
             t.hold_from = log_->end();
-            t.schema = *schema;
+            auto extras = std::move(t.schema.extras);
+            t.schema = schema;
+            if (!schema.extras.read) t.schema.extras = std::move(extras);
         });
-        progress_.table(name, [](TableReport& t) {
+        progress_.table(name, [&](TableReport& t) {
             t.state = "Table is being reloaded";
             t.reloaded = true;
+            t.insert_only = insert_only(schema);
         });
-        // the main cursor must have passed the table over before its rows are emptied: waiting for a boundary
-        // is not needed, because rows that it still applies are emptied with the rest
-        LoadContext context;
-        if (captures()) {
-            context = GW_TRY(
-                source_.begin_table_load(*schema, false, settings_.transaction_consistency_timeout_s, stop));
-        } else {
-            context = GW_TRY(source_.begin_load({}, {*schema}, stop));
-        }
-        GW_CHECK(prepare_table(name, context.mark));
-        const auto entry = book_.find(name);
-        if (entry && entry->state.phase == TablePhase::suspended) {
-            source_.end_load(context);
-            return {};
-        }
-        if (captures() && binary_ && entry && entry->prepared.format != "pg.binary") {
-            source_.end_load(context);
-            return fail(
-                ErrorCode::unavailable,
-                fmt::format(
-                    "table {} has columns that do not pass in binary: the stream starts again in text",
-                    name.text()),
-                Retry::from_checkpoint);
-        }
-        keep_shape(schema->source_id, [&](TableSchema& t) { t = *schema; });
-        Loader loader(source_, target_, book_, progress_, settings_, *context_.log);
-        const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-        LoadPlan plan{context,
-                      {name},
-                      captures() ? TablePhase::loaded : TablePhase::joined,
-                      std::min(cores, settings_.full_load_subtasks_max)};
-        auto outcome = loader.run(plan, stop);
-        source_.end_load(context);
-        if (!outcome) return std::unexpected(outcome.error());
-        if (outcome->invalidated.empty()) return {};
+        return {};
+    };
+    const auto leave = [leave_one, tables]() -> Result<> {
+        for (const auto& t : tables) GW_CHECK(leave_one(t));
+        return {};
+    };
+    if (!captures()) {
+        GW_CHECK(leave());
+        return true;
     }
-    if (stop.stop_requested()) return {};
-    const std::string reason =
-        "the table kept changing its shape while it was loaded; reload it when that is over";
+    struct Left {
+        std::atomic<bool> done = false;
+        Result<> outcome;
+        std::uint64_t version = 0;
+    };
+    const auto left = std::make_shared<Left>();
+    apply_->at_boundary([this, leave, left] {
+        left->outcome = leave();
+        left->version = book_.version();
+        left->done = true;
+    });
+    while (!left->done || (left->outcome && apply_->obeyed() < left->version)) {
+        if (stop.stop_requested()) return false;
+        context_.clock->sleep(5ms, stop);
+    }
+    if (!left->outcome) return std::unexpected(left->outcome.error());
+    return true;
+}
+
+// The table and those that it is bound to, as the source has them now.
+Result<std::vector<TableSchema>> Task::bound_tables(const TableSchema& first) {
+    std::vector<TableSchema> out{first};
+    for (std::size_t i = 0; i < out.size(); ++i)
+        for (const auto& name : std::vector<TableName>(out[i].bound_to)) {
+            const auto known = book_.find(name);
+            if (!known || std::ranges::find(out, name, &TableSchema::name) != out.end()) continue;
+            auto schema = source_.describe(name);
+            if (!schema && schema.error().code != ErrorCode::not_found)
+                return std::unexpected(schema.error());
+            if (schema && (known->schema.source_id == 0 || known->schema.source_id == schema->source_id))
+                out.push_back(std::move(*schema));
+        }
+    return out;
+}
+
+Result<bool> Task::renamed_away(const TableName& name) {
+    const auto known = book_.find(name);
+    if (!known || known->schema.source_id == 0) return false;
+    const auto tables = GW_TRY(source_.tables(*selection_));
+    return std::ranges::any_of(tables, [&](const TableSchema& t) {
+        return t.source_id == known->schema.source_id && t.name != name;
+    });
+}
+
+// It is loaded when the catalogue's poll has given it the name that it has at the source.
+Result<> Task::wait_for_name(const TableName& name) {
+    const std::string reason = fmt::format("it has another name now: {}", kLoadedAnew);
     GW_CHECK(target_.set_phase(name, TablePhase::suspended, reason));
     book_.change(name, [&](TableEntry& t) {
         t.state.phase = TablePhase::suspended;
         t.state.reason = reason;
+        t.reload = t.nameless = true;
+    });
+    put_off_until_ = context_.clock->steady() + kCatalogueEvery;
+    return {};
+}
+
+Result<> Task::leave_gone(const TableName& name) {
+    progress_.table(name, [](TableReport& t) { t.state = "Table does not exist"; });
+    GW_CHECK(target_.set_phase(name, TablePhase::suspended, "the table is gone from the source"));
+    book_.change(name, [](TableEntry& t) {
+        t.state.phase = TablePhase::suspended;
+        t.reload = t.nameless = false;
+    });
+    return reloads_.begun({name});
+}
+
+// Those that can be loaded now. An error when the stream's form of cells is not one that all of them take.
+Result<std::vector<TableName>> Task::prepare_reload(const std::vector<TableSchema>& tables,
+                                                    const LoadContext& context) {
+    std::vector<TableName> out;
+    const auto formats = source_.stream_formats();
+    for (const auto& t : tables) {
+        GW_CHECK(prepare_table(t.name, context.mark));
+        const auto entry = book_.find(t.name);
+        if (entry && entry->state.phase == TablePhase::suspended) continue;
+        if (captures() && entry &&
+            format_rank(formats, entry->prepared.stream_format) > format_rank(formats, stream_format_))
+            return fail(
+                ErrorCode::unavailable,
+                fmt::format("table {} has columns that do not pass as {}: the stream starts again as {}",
+                            t.name.text(), stream_format_, entry->prepared.stream_format),
+                Retry::from_checkpoint);
+        keep_shape(t.source_id, [&](TableSchema& kept) { kept = t; });
+        out.push_back(t.name);
+    }
+    return out;
+}
+
+// One table under a snapshot of its own, or those that are bound to each other.
+Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
+    std::vector<TableName> invalidated;  // of the last try
+    for (int tries = 0; tries < kLoadTriesMax && !stop.stop_requested(); ++tries) {
+        auto schema = source_.describe(name);
+        if (!schema) {
+            if (schema.error().code != ErrorCode::not_found) return std::unexpected(schema.error());
+            for (const auto& other : invalidated)  // bound to it: left with it, and still to be loaded
+                if (other != name) reloads_.add(other);
+            return GW_TRY(renamed_away(name)) ? wait_for_name(name) : leave_gone(name);
+        }
+        if (const auto known = book_.find(name); !known) {
+            return reloads_.begun({name});
+        } else if (known->schema.source_id != 0 && schema->source_id != known->schema.source_id) {
+            // The name has gone to another table: this one is loaded when it has got its new one.
+            if (known->state.phase != TablePhase::suspended) return wait_for_name(name);
+            book_.change(name, [](TableEntry& t) { t.reload = t.nameless = true; });
+            return {};
+        }
+        const auto tables = GW_TRY(bound_tables(*schema));
+        if (const auto other = rows_of_others(tables)) {
+            const std::string reason = fmt::format(
+                "it has to be loaded again, and under TargetTablePrepMode DO_NOTHING this task cannot: the "
+                "rows "
+                "that {} has on the target were not loaded by it. Load it by another task, or choose "
+                "TRUNCATE_BEFORE_LOAD",
+                other->text());
+            GW_CHECK(suspend(name, reason));
+            return reloads_.begun({name});
+        }
+        std::vector<TableName> names;
+        for (const auto& t : tables) names.push_back(t.name);
+        for (const auto& left : invalidated)  // not bound to it any more, and still to be loaded
+            if (std::ranges::find(names, left) == names.end()) reloads_.add(left);
+        reloads_.taken(names);
+        GW_FAILPOINT("reload.taken");
+        if (!GW_TRY(leave_for_reload(tables, stop))) return {};
+        if (captures()) GW_CHECK(reloads_.begun(names));
+        GW_FAILPOINT("reload.begun");
+        auto context = captures() ? source_.begin_table_load(
+                                        tables, true, settings_.transaction_consistency_timeout_s, stop)
+                                  : source_.begin_load({}, tables, stop);
+        if (!context && context.error().code == ErrorCode::aborted) {
+            context_.log->warning(Component::source_unload, fmt::format("load of table {} starts anew: {}",
+                                                                        name.text(), context.error().text()));
+            invalidated = std::move(names);
+            continue;
+        }
+        if (!context && captures() && !stop.stop_requested() &&
+            (context.error().code == ErrorCode::failed_precondition ||
+             context.error().code == ErrorCode::resource_exhausted ||
+             context.error().code == ErrorCode::unavailable))
+            return put_off(names, context.error());
+        if (!context) return std::unexpected(std::move(context).error());
+        auto prepared = prepare_reload(tables, *context);
+        if (!prepared) source_.end_load(*context);
+        if (!prepared) return std::unexpected(std::move(prepared).error());
+        GW_CHECK(reloads_.begun(names));  // without changes, only now the ledger says so
+        if (prepared->empty()) {
+            source_.end_load(*context);
+            return {};
+        }
+        Loader loader(source_, target_, book_, progress_, settings_, *context_.log);
+        const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+        LoadPlan plan{*context, std::move(*prepared), captures() ? TablePhase::loaded : TablePhase::joined,
+                      std::min(cores, settings_.full_load_subtasks_max)};
+        auto outcome = loader.run(plan, stop);
+        source_.end_load(*context);
+        if (!outcome) return std::unexpected(outcome.error());
+        invalidated = std::move(outcome->invalidated);
+        if (invalidated.empty()) return {};
+    }
+    if (stop.stop_requested()) return {};
+    const std::string reason =
+        "the table kept changing its shape while it was loaded; reload it when that is over";
+    for (const auto& left : invalidated) GW_CHECK(suspend(left, reason));
+    return {};
+}
+
+// Until somebody reloads it by hand.
+Result<> Task::suspend(const TableName& name, const std::string& reason) {
+    context_.log->error(Component::tables_manager,
+                        fmt::format("table {} is suspended: {}", name.text(), reason));
+    GW_CHECK(target_.set_phase(name, TablePhase::suspended, reason));
+    book_.change(name, [&](TableEntry& t) {
+        t.state.phase = TablePhase::suspended;
+        t.state.reason = reason;
+        t.reload = t.nameless = false;
     });
     progress_.table(name, [&](TableReport& t) {
         t.state = "Table error";
         t.detail = reason;
     });
+    return {};
+}
+
+// Of a task that began with changes, the rows of its tables were put there by somebody else: DO_NOTHING keeps
+// them, and a load would bring them a second time.
+std::optional<TableName> Task::rows_of_others(const std::vector<TableSchema>& tables) const {
+    if (spec_.type != MigrationType::cdc || settings_.prep != PrepMode::do_nothing) return {};
+    for (const auto& t : tables) {
+        const auto known = book_.find(t.name);
+        const bool fresh =
+            !known || known->state.phase == TablePhase::waiting || known->state.reason.starts_with(kNewTable);
+        if (!fresh && known->state.generation == 0) return t.name;
+    }
+    return {};
+}
+
+void Task::create_secondary() {
+    std::vector<TableSchema> tables;
+    for (const auto& e : book_.all())
+        if (e.state.phase != TablePhase::suspended) tables.push_back(e.schema);
+    if (auto warnings = target_.create_secondary(tables)) {
+        for (const auto& w : *warnings) context_.log->warning(Component::target_load, w);
+        std::error_code ignored;
+        std::filesystem::remove(secondary_due_file(context_), ignored);
+    } else {
+        context_.log->warning(Component::target_load, warnings.error().text());
+    }
+}
+
+// The others go on: a snapshot of its own may be had later (an old transaction is over, a slot is free).
+Result<> Task::put_off(const std::vector<TableName>& names, const Error& error) {
+    for (const auto& name : names) {
+        const auto known = book_.find(name);
+        // what the ledger says of it, a later process needs as well
+        const std::string reason = known && known->state.reason.ends_with(kLoadedAnew)
+                                       ? known->state.reason
+                                       : fmt::format("a reload has begun: {}", kLoadedAnew);
+        GW_CHECK(target_.set_phase(name, TablePhase::suspended, reason));
+        book_.change(name, [&](TableEntry& t) {
+            t.state.phase = TablePhase::suspended;
+            t.state.reason = reason;
+            t.reload = true;
+        });
+        const std::string text = fmt::format("table {} cannot be loaded yet, it is tried again and again: {}",
+                                             name.text(), error.text());
+        bool said = false;
+        progress_.table(name, [&](TableReport& t) {
+            said = t.detail == text;
+            t.state = "Table error";
+            t.detail = text;
+        });
+        if (said) continue;
+        context_.log->warning(Component::tables_manager, text);
+        progress_.event("state change", text);
+    }
+    put_off_until_ = context_.clock->steady() + kPutOff;
     return {};
 }
 
@@ -678,10 +1026,13 @@ void Task::load_in_background(std::stop_token stop) {
         if (initial_) outcome = load_tables(*initial_, book_.in_phase(TablePhase::loading), stop);
         // the snapshot was lost with its keeper: what was not finished is loaded anew, table by table
         if (outcome)
-            for (const auto& e : book_.all())
-                if (outcome && (e.state.phase == TablePhase::waiting ||
-                                (!initial_ && e.state.phase == TablePhase::loading)))
-                    outcome = reload_table(e.schema.name, stop);
+            for (const auto& known : book_.all()) {
+                const auto e = book_.find(known.schema.name);  // may have come with one that it is bound to
+                if (outcome && e &&
+                    (e->state.phase == TablePhase::waiting ||
+                     (!initial_ && e->state.phase == TablePhase::loading)))
+                    outcome = reload_table(e->schema.name, stop);
+            }
         if (!outcome) {
             fail_task(outcome.error());
             return;
@@ -692,63 +1043,37 @@ void Task::load_in_background(std::stop_token stop) {
             r.full_load_finish_us = progress_.now_us();
             r.phase = "change processing";
         });
-        std::vector<TableSchema> tables;
-        for (const auto& e : book_.all())
-            if (e.state.phase != TablePhase::suspended) tables.push_back(e.schema);
-        if (auto warnings = target_.create_secondary(tables)) {
-            for (const auto& w : *warnings) context_.log->warning(Component::target_load, w);
-        } else {
-            context_.log->warning(Component::target_load, warnings.error().text());
-        }
+        create_secondary();
         loading_ = false;
+    } else if (std::filesystem::exists(secondary_due_file(context_))) {
+        create_secondary();  // killed behind the last table
     }
     while (!stop.stop_requested()) {
-        TableName name;
-        {
-            std::unique_lock lock(mutex_);
-            reload_wanted_.wait_for(lock, stop, 500ms, [&] { return !reloads_.empty(); });
-            if (stop.stop_requested()) return;
-            if (reloads_.empty()) {
-                lock.unlock();
-                // tables that the change stream could not follow
-                for (const auto& e : book_.all())
-                    if (e.reload && e.state.phase == TablePhase::suspended) {
-                        book_.change(e.schema.name, [](TableEntry& t) { t.reload = false; });
-                        const std::lock_guard again(mutex_);
-                        reloads_.push_back(e.schema.name);
-                    }
-                continue;
-            }
-            name = reloads_.front();
-            reloads_.pop_front();
+        const auto name = reloads_.take(500ms, stop);
+        if (stop.stop_requested()) return;
+        if (!name) {
+            if (context_.clock->steady() < put_off_until_) continue;
+            // tables that the change stream could not follow
+            for (const auto& e : book_.all())
+                if (e.reload && e.state.phase == TablePhase::suspended) reloads_.add(e.schema.name);
+            continue;
         }
-        if (auto outcome = reload_table(name, stop); !outcome) {
+        if (auto outcome = reload_table(*name, stop); !outcome) {
             fail_task(outcome.error());
             return;
         }
     }
 }
 
-std::optional<TableName> Task::next_reload() {
-    const std::lock_guard lock(mutex_);
-    if (reloads_.empty()) return {};
-    TableName name = reloads_.front();
-    reloads_.pop_front();
-    return name;
-}
-
 Result<> Task::reload(const std::vector<TableName>& tables) {
     for (const auto& t : tables)
         if (!book_.find(t))
             return fail(ErrorCode::not_found, "table " + t.text() + " is not part of this task");
-    const std::lock_guard lock(mutex_);
     if (!running_) return fail(ErrorCode::failed_precondition, "the task is not running");
-    for (const auto& t : tables) {
-        reloads_.push_back(t);
+    GW_CHECK(reloads_.ask(tables));
+    for (const auto& t : tables)
         progress_.table(t, [](TableReport& r) { r.state = "Table is being reloaded"; });
-    }
     progress_.event("state change", "Table reload requested");
-    reload_wanted_.notify_all();
     return {};
 }
 
@@ -805,6 +1130,14 @@ void Task::watch(std::stop_token stop) {
         std::vector<TableSchema> known;
         for (const auto& e : book_.all()) known.push_back(e.schema);
         auto changes = source_.poll_catalogue(*selection_, known);
+        if (const std::string why = changes ? "" : changes.error().text(); why != poll_error_) {
+            if (!changes)
+                context_.log->warning(Component::tables_manager,
+                                      "the source's catalogue cannot be read, changes of tables that no row "
+                                      "tells of wait until it can: " +
+                                          why);
+            poll_error_ = why;
+        }
         if (!changes) continue;
         for (const auto& c : *changes) {
             switch (c.kind) {
@@ -812,6 +1145,11 @@ void Task::watch(std::stop_token stop) {
                     if (book_.find(c.table)) break;  // until the table that had this name has left
                     auto schema = source_.describe(c.table);
                     if (!schema || schema->source_id != c.source_id) break;
+                    // without a load at its start, the task would take it for one that it has followed
+                    if (spec_.type == MigrationType::cdc &&
+                        !target_.set_phase(c.table, TablePhase::suspended,
+                                           fmt::format("{}: {}", kNewTable, kLoadedAnew)))
+                        break;  // the next poll sees it again
                     context_.log->info(Component::tables_manager,
                                        "table " + c.table.text() + " joins the task");
                     TableEntry entry;
@@ -820,9 +1158,7 @@ void Task::watch(std::stop_token stop) {
                     entry.hold_from = log_->end();
                     book_.put(std::move(entry));
                     progress_.table(c.table, [](TableReport& t) { t.state = "Before load"; });
-                    const std::lock_guard lock(mutex_);
-                    reloads_.push_back(c.table);
-                    reload_wanted_.notify_all();
+                    reloads_.add(c.table);
                     break;
                 }
                 case CatalogueChange::Kind::identity_lost: {
@@ -841,9 +1177,8 @@ void Task::watch(std::stop_token stop) {
                     note_altered(c);
                     break;
                 case CatalogueChange::Kind::rows_changed:
-                    reload_for(c);
-                    break;
                 case CatalogueChange::Kind::identity_gained:  // insert-only until a reload
+                    reload_for(c);
                     break;
             }
         }
@@ -878,8 +1213,10 @@ void Task::reload_for(const CatalogueChange& c) {
                : fmt::format(
                      "{}; HandleSourceTableAltered or HandleSourceTableTruncated is off: reload it by hand",
                      c.reason);
-    context_.log->warning(Component::tables_manager, text);
-    progress_.event("state change", text);
+    if (wanted || told_.insert({c.table, c.reason}).second) {
+        context_.log->warning(Component::tables_manager, text);
+        progress_.event("state change", text);
+    }
     if (!wanted) return note_altered(c);
     // on the target before anything else, so that a later process knows of it too
     if (auto set = target_.set_phase(c.table, TablePhase::suspended, text); !set) {
@@ -926,10 +1263,12 @@ Result<Task::Cutover> Task::cutover(std::chrono::milliseconds wait) {
     if (!tables) return std::unexpected(tables.error());
     if (!set) return std::unexpected(set.error());
     c.sequences = std::move(*set);
+    const TaskReport report = progress_.snapshot();
     for (const auto& e : book_.all()) {
         if (e.state.phase != TablePhase::joined)
             c.warnings.push_back("table " + e.schema.name.text() + " is not in step: " + e.state.reason);
-        if (e.schema.identity == RowIdentity::none)
+        const auto shown = std::ranges::find(report.tables, e.schema.name, &TableReport::name);
+        if (e.schema.identity == RowIdentity::none || (shown != report.tables.end() && shown->insert_only))
             c.warnings.push_back("table " + e.schema.name.text() +
                                  " is insert-only: compare it before you switch");
     }

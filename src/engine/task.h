@@ -2,14 +2,13 @@
 // One running task: from its document to its end. Owns the threads; Source and Target do the work.
 
 #include <atomic>
-#include <condition_variable>
-#include <deque>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -23,6 +22,7 @@
 #include "engine/change_log.h"
 #include "engine/loader.h"
 #include "engine/progress.h"
+#include "engine/reload_list.h"
 #include "engine/table_book.h"
 #include "mapping/settings.h"
 
@@ -55,12 +55,29 @@ public:
 
 private:
     Result<std::string> run_steps(std::stop_token stop);  // stop reason
+    Result<> save_position(const Position& position);
+    Result<LoadContext> begin_load(LoadRequest request, const std::vector<TableSchema>& tables,
+                                   std::stop_token stop);
     Result<> load_initial(std::stop_token stop);
     Result<> load_tables(const LoadContext& context, std::vector<TableName> names, std::stop_token stop);
-    std::optional<TableName> next_reload();
+    Result<bool> leave_for_reload(const std::vector<TableSchema>& tables, std::stop_token stop);
+    Result<std::vector<TableSchema>> bound_tables(const TableSchema& first);
+    Result<bool> renamed_away(const TableName& name);
+    Result<> wait_for_name(const TableName& name);
+    Result<> leave_gone(const TableName& name);
+    Result<std::vector<TableName>> prepare_reload(const std::vector<TableSchema>& tables,
+                                                  const LoadContext& context);
     Result<> reload_table(const TableName& name, std::stop_token stop);
+    Result<> suspend(const TableName& name, const std::string& reason);
+    Result<> put_off(const std::vector<TableName>& names, const Error& error);
+    void create_secondary();
+    [[nodiscard]] std::optional<TableName> rows_of_others(const std::vector<TableSchema>& tables) const;
     Result<> prepare_table(const TableName& name, const SnapshotMark& mark);
+    [[nodiscard]] std::filesystem::path spool_folder() const;
+    void forget_spool() const;
+    void say_notices(const std::vector<std::string>& notices);
     Result<> check_history();
+    Result<> check_taken_over();
     void start_stream(const Position& from);
     void load_in_background(std::stop_token stop);
     void watch(std::stop_token stop);
@@ -73,6 +90,7 @@ private:
     Result<StopCause> apply_through_outages(const TaskIdentity& identity, std::stop_token stop);
     Result<std::string> finish(StopCause cause);
     [[nodiscard]] bool captures() const { return spec_.type != MigrationType::full_load; }
+    [[nodiscard]] bool insert_only(const TableSchema& table) const;
     void show_tables();
     std::string checkpoint(const Position& position);
 
@@ -85,19 +103,22 @@ private:
     std::unique_ptr<Selection> selection_;
     ServerTraits source_traits_;
     Ledger ledger_;
+    // Of the thread that watches: doubts that only a person can act on are told once.
+    std::set<std::pair<TableName, std::string>> told_;
+    std::string poll_error_;          // likewise
+    SteadyTime put_off_until_{};      // of the thread that loads
     std::optional<Position> parted_;  // the source has left the history of the ledger's positions there
     TableBook book_;
     std::unique_ptr<ChangeLog> log_;
     std::unique_ptr<ApplyLoop> apply_;
     std::mutex shapes_mutex_;  // guards kept_ and its file
     std::map<std::uint64_t, TableSchema> kept_;
-    std::mutex mutex_;  // guards reloads_, load_error_
-    std::condition_variable_any reload_wanted_;
-    std::deque<TableName> reloads_;
+    ReloadList reloads_;
+    std::mutex mutex_;  // guards load_error_
     std::optional<Error> load_error_;
     std::optional<LoadContext> initial_;
     std::atomic<bool> loading_ = false;
-    bool binary_ = false;  // the stream's cells
+    std::string stream_format_;  // of the stream's cells; one of the source's
     std::atomic<bool> running_ = false, apply_ready_ = false;
     std::stop_source inner_stop_;  // of stream, loader, watch
     std::jthread stream_thread_, load_thread_, watch_thread_;

@@ -16,7 +16,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from godwit import GodwitServer, program
-from pg import free_port
+from server import free_port
+from waiting import wait_until
 
 VALUE = "InvalidParameterValueException"
 JSON = "application/x-amz-json-1.1"
@@ -378,12 +379,12 @@ def failed_test(dms, instance, **members):
         **{"EngineName": "postgres", "DatabaseName": "postgres", "Username": "postgres", "Password": "hush-hush", **members},  # noqa: E501
     )["Endpoint"]["EndpointArn"]  # fmt: skip
     assert dms.test_connection(ReplicationInstanceArn=instance, EndpointArn=arn)["Connection"]["Status"] == "testing"
-    deadline = time.monotonic() + 30
-    while True:
+
+    def tested():
         (one,) = dms.describe_connections(**by("endpoint-arn", arn))["Connections"]
-        if one["Status"] != "testing":
-            break
-        assert time.monotonic() < deadline
+        return one["Status"] != "testing" and one
+
+    one = wait_until(tested)
     assert one["Status"] == "failed"
     assert one["LastFailureMessage"].startswith("Test Endpoint failed: ")
     assert "hush" not in one["LastFailureMessage"]

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from answers import MEMBERS, by, check_members, check_shape, mappings, refused
+from waiting import wait_until
 
 NONE = "arn:aws:dms:us-east-1:000000000000:{}:ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 ARN = r"arn:aws:dms:us-east-1:000000000000:{}:[A-Z2-7]{{26}}"
@@ -17,14 +18,6 @@ STATE = "InvalidResourceStateFault"
 VALUE = "InvalidParameterValueException"
 COMBINATION = "InvalidParameterCombinationException"
 QUICK = {"Delay": 1, "MaxAttempts": 30}
-
-
-def wait_until(condition, timeout_s=30):
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "not within the time"
-        time.sleep(0.05)
-    return value
 
 
 def new_instance(dms, name, **more):
@@ -581,8 +574,8 @@ def test_task_identifiers(dms, instance, unreachable):
 
 
 def test_a_task_that_was_never_started(dms, instance, unreachable):
-    # an engine that knows times: PostgreSQL's log has none
-    elsewhere = new_endpoint(dms, "timed", EngineName="mysql")["EndpointArn"]
+    # an engine that is not built in, so that its log may know times
+    elsewhere = new_endpoint(dms, "timed", EngineName="oracle")["EndpointArn"]
     ends = SimpleNamespace(source=elsewhere, target=unreachable.target)
     arn = new_task(dms, "fresh", instance, ends, "cdc", CdcStartTime=1512661131, TaskData="{}")["ReplicationTaskArn"]
     task = task_is(dms, arn, "ready")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from answers import STATUSES, by, check_statuses, checked_client, mappings, refused
 from godwit import GodwitServer
+from waiting import wait_until
 
 STATE = "InvalidResourceStateFault"
 COMBINATION = "InvalidParameterCombinationException"
@@ -103,14 +104,6 @@ while True:
     time.sleep(60)
 """
 QUICK_RESTARTS = '{"ErrorBehavior":{"RecoverableErrorInterval":0,"RecoverableErrorCount":2}}'
-
-
-def wait_until(condition, timeout_s=20):
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "not within the time"
-        time.sleep(0.03)
-    return value
 
 
 class Stage:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from answers import by, checked_client, mappings, refused
 from godwit import GodwitServer
+from waiting import wait_until
 
 QUICK = {"Delay": 1, "MaxAttempts": 40}
 STATE = "InvalidResourceStateFault"
@@ -17,14 +18,6 @@ COMBINATION = "InvalidParameterCombinationException"
 FIRST_ONLY = "Start Type : START_REPLICATION, valid only for tasks running for the first time"
 CHECKPOINT = re.compile(r"checkpoint:V1#\d+#([0-9A-F]{8}/[0-9A-F]{8})#0#0#\*#0#\d+")
 COUNTS = "FullLoadProgressPercent ElapsedTimeMillis TablesLoaded TablesLoading TablesQueued TablesErrored".split()
-
-
-def wait_until(condition, timeout_s=30):
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "not within the time"
-        time.sleep(0.05)
-    return value
 
 
 def wait(dms, what, arn):
@@ -322,6 +315,7 @@ def test_figures_are_true_at_every_moment(godwit_program, tmp_path, source, targ
                 assert row["TableState"] == "Table completed"
             return out
 
+        wait_until(lambda: "FullLoadFinishDate" in the_task(dms, arn)["ReplicationTaskStats"])
         wait_until(lambda: the_task(dms, arn)["RecoveryCheckpoint"])  # none before the first position is applied
         wait_until(lambda: look()["t.AppliedInserts"] == 500)
         wait_until(lambda: look()["t.Inserts"] == 500)

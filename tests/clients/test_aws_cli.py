@@ -4,11 +4,11 @@ All of it twice: with PyPI's by AWS_ENDPOINT_URL, with Debian's by --endpoint-ur
 """
 
 import json
-import time
 
 import pytest
 from godwit import GodwitServer
 from pg import PgServer
+from waiting import wait_until
 
 MAPPINGS = json.dumps(
     {
@@ -115,13 +115,6 @@ def fresh_tables(source, target):
         "create schema app; create table app.a (id int primary key, t text); create table app.b (id int primary key);"
         "insert into app.a select i, 'row ' || i from generate_series(1, 1000) i; insert into app.b values (1), (2)"
     )
-
-
-def wait_until(condition, timeout_s=60):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "not within the time"
-        time.sleep(0.05)
 
 
 def test_full_load(godwit, arns, source, target):

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from pg import free_port
+from server import free_port
 
 TASK = {
     "ReplicationTaskIdentifier": "move",
@@ -410,6 +411,37 @@ def test_watch_until(cli, fake):
     fake.answers[path] = report()
     lines = cli("task", "watch", "move", "--until", "loaded", "--json").stdout.splitlines()
     assert [json.loads(line)["status"] for line in lines] == ["running"]
+
+
+def test_logs_follow_in_json(fake, godwit_program):
+    """An object a line, each line of the log once and as it comes, through a pipe; an interrupt is a good end."""
+    path = "GET /godwit/v1/tasks/ABC/logs"
+    polls = [["one", 'two "quoted"'], ["one", 'two "quoted"'], ["one", 'two "quoted"', "three"], ["three", "four"]]
+    answers = iter(polls)
+    fake.answers[path] = lambda _: {"lines": next(answers, polls[-1])}
+    process = subprocess.Popen(
+        [godwit_program, "task", "logs", "move", "--follow", "--json", "--lines", "2"],
+        env={"PATH": "/usr/bin:/bin", "GODWIT_SERVER": fake.url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    watchdog = threading.Timer(30, process.kill)  # a line that never comes ends the reading, and the test fails
+    watchdog.start()
+    try:
+        shown = [json.loads(process.stdout.readline() or "null") for _ in range(4)]
+        assert shown == [{"line": text} for text in ("one", 'two "quoted"', "three", "four")]
+        asked = [r[2] for r in fake.requests if r[0] == path]
+        until = time.monotonic() + 10
+        while len([r for r in fake.requests if r[0] == path]) <= len(asked) and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=10)
+    finally:
+        watchdog.cancel()
+        process.kill()
+    assert (process.returncode, rest, errors) == (0, "", "")
+    assert asked[0].endswith("lines=2") and not asked[1].endswith("lines=2")
 
 
 def test_compare(cli, fake):

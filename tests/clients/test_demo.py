@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.apart
 
 
 def start(**environment):
@@ -49,6 +50,19 @@ def test_small_demo(godwit_program, source, target):
     assert output.count("kill -9") >= 1
     assert output.count("$ aws dms ") >= 12
     assert "DIFFERENT" not in output
+    assert left_over(output) == ([], False)
+
+
+@pytest.mark.parametrize("pair", ["mysql-postgres", "postgres-mysql", "mysql-mysql", "mariadb-mysql"])
+def test_small_demo_of_other_pairs(godwit_program, pair):
+    demo = start(PAIR=pair)
+    output, _ = demo.communicate(timeout=280)
+    assert demo.returncode == 0, output
+    assert "equal on both sides" in output and "DIFFERENT" not in output
+    names = {"mysql": "MySQL", "mariadb": "MariaDB", "postgres": "PostgreSQL"}
+    source, _, target = pair.partition("-")
+    assert f"source  {names[source]}" in output and f"target  {names[target]}" in output
+    assert output.count("kill -9") >= 1
     assert left_over(output) == ([], False)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from godwit import GodwitServer
-from pg import PgServer, free_port
+from pg import PgServer
+from server import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -37,6 +38,22 @@ def test_make_knows_the_targets(target):
 def test_links_lead_somewhere():
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
+
+
+def test_each_promise_names_its_tests():
+    """docs/what-is-tested.md: every line of README's table is in it, and every test that it names is there."""
+    text = (ROOT / "docs" / "what-is-tested.md").read_text()
+    promises = re.findall(r"^\| (\w[\w ]*?) \|", README.partition("## What works today")[2].partition("\n## ")[0], re.M)
+    assert len(promises) == 7
+    for promise in promises:
+        assert re.search(rf"^\| {promise} \|.*`(tests|src)/", text, re.M), promise
+    python = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    units = re.findall(r"`((?:src|tests)/[\w/]+\.cc): (\w+)\.(\w+)`", text)
+    assert len(python) > 20 and len(units) > 3
+    for path, name in python:
+        assert f"\ndef {name}(" in (ROOT / path).read_text(), (path, name)
+    for path, suite, name in units:
+        assert f"({suite}, {name})" in (ROOT / path).read_text(), (path, name)
 
 
 def test_the_tour(godwit_program):

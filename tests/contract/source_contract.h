@@ -335,7 +335,7 @@ TEST_P(SourceContract, the_mark_divides_rows_from_changes) {
     for (const auto& s : reader.seen()) {
         if (s == "B") ++transaction;
         if (!s.starts_with("+two ")) continue;
-        if (source->contains(context.mark, begins[transaction - 1])) continue;
+        if (source->contains(context.mark, begins[transaction - 1]) == Contained::yes) continue;
         const auto space = s.find(' ', 5);
         all.insert(s.substr(5, space - 5) + "|" + s.substr(space + 1));
     }
@@ -354,7 +354,7 @@ TEST_P(SourceContract, a_later_load_of_one_table_has_a_mark_of_its_own) {
     bed_->commit({{"two", 21, "between"}});
     const auto schema = source->describe(bed_->table("two"));
     ASSERT_TRUE(schema);
-    const auto second = source->begin_table_load(*schema, false, 60, {});
+    const auto second = source->begin_table_load({*schema}, true, 60, {});
     ASSERT_TRUE(second) << second.error().text();
     bed_->commit({{"two", 22, "after"}});
     EXPECT_EQ(load(*source, *second, "two").count("21|between"), 1U);
@@ -365,9 +365,9 @@ TEST_P(SourceContract, a_later_load_of_one_table_has_a_mark_of_its_own) {
     }
     const auto begins = reader.begins();
     ASSERT_EQ(begins.size(), 2U);
-    EXPECT_TRUE(source->contains(second->mark, begins[0]));
-    EXPECT_FALSE(source->contains(second->mark, begins[1]));
-    EXPECT_FALSE(source->contains(first.mark, begins[0]));
+    EXPECT_EQ(source->contains(second->mark, begins[0]), Contained::yes);
+    EXPECT_EQ(source->contains(second->mark, begins[1]), Contained::no);
+    EXPECT_EQ(source->contains(first.mark, begins[0]), Contained::no);
     EXPECT_TRUE(source->passed(second->mark, reader.position()));
     EXPECT_FALSE(source->passed(second->mark, first.start));
     source->end_load(*second);

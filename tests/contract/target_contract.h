@@ -27,6 +27,8 @@ public:
         t.system_id = "source";
         return t;
     }
+    // What the target must know of the suite's table beyond its names.
+    virtual void describe(TableSchema&) {}
     // Why the suite cannot run here; empty: it can.
     virtual std::string missing() { return {}; }
 };
@@ -42,6 +44,7 @@ protected:
     void SetUp() override {
         bed_ = GetParam().make();
         if (const auto why = bed_->missing(); !why.empty()) GTEST_SKIP() << why;
+        bed_->describe(table_);
     }
 
     std::unique_ptr<Target> take_over(Ledger* ledger = nullptr) {
@@ -92,7 +95,7 @@ protected:
     }
 
     std::unique_ptr<TargetBed> bed_;
-    const TableSchema table_ = table_of("t", {"id", "v"});
+    TableSchema table_ = table_of("t", {"id", "v"});
     const SnapshotMark mark_{"m:5"};
 };
 

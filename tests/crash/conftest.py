@@ -3,7 +3,6 @@
 import itertools
 
 import pytest
-from kills import Kills
 from live import create, difference, exceptions
 from pg import PgServer
 
@@ -34,11 +33,6 @@ def shop(servers):
         source.sql("select pg_drop_replication_slot(%s)", (slot,))
     for server in servers:
         server.sql(f'drop database if exists "{name}" with (force)')
-
-
-@pytest.fixture
-def kills(request):
-    return Kills(request.node)
 
 
 @pytest.fixture

@@ -17,20 +17,13 @@ from godwit import GodwitServer
 from kills import FULL
 from live import Traffic, difference, exceptions
 from task_process import crash_program, lsn, select
+from waiting import wait_until
 
 SETTINGS = {
     "FullLoadSettings": {"TargetTablePrepMode": "DROP_AND_CREATE"},
     # restart at once, as often as we kill
     "ErrorBehavior": {"RecoverableErrorCount": -1, "RecoverableErrorInterval": 0, "RecoverableErrorThrottling": True},
 }
-
-
-def wait_until(condition, why, timeout_s=60):
-    until = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < until, f"not within {timeout_s} s: {why() if callable(why) else why}"
-        time.sleep(0.05)
-    return value
 
 
 class Service:

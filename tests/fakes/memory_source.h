@@ -163,22 +163,33 @@ public:
         const std::lock_guard lock(mutex_);
         held_.erase(load.snapshot);
     }
-    Result<LoadContext> begin_table_load(const TableSchema&, bool, std::uint32_t, std::stop_token) override {
+    Result<LoadContext> begin_table_load(const std::vector<TableSchema>&, bool, std::uint32_t,
+                                         std::stop_token) override {
         const std::lock_guard lock(mutex_);
         return snapshot(captured_);
     }
 
-    bool contains(const SnapshotMark& mark, const Record& begin) const override {
-        return !mark.empty() && begin.order < order_of(mark.token).value_or(0);
+    // "m:UPPER", or "m:UPPER from LOWER" for a range
+    Contained contains(const SnapshotMark& mark, const Record& begin) const override {
+        const auto at = mark.token.find(" from ");
+        if (mark.empty() || begin.order >= order_of(mark.token.substr(0, at)).value_or(0))
+            return Contained::no;
+        const bool inside = at != std::string::npos && begin.order >= std::stoull(mark.token.substr(at + 6));
+        return inside ? Contained::by_image : Contained::yes;
+    }
+    bool exact(const SnapshotMark& mark) const override {
+        return mark.token.find(" from ") == std::string::npos;
     }
     bool passed(const SnapshotMark& mark, const Position& position) const override {
-        return mark.empty() || order_of(position.token).value_or(0) >= order_of(mark.token).value_or(0);
+        const auto upper = order_of(mark.token.substr(0, mark.token.find(" from ")));
+        return mark.empty() || order_of(position.token).value_or(0) >= upper.value_or(0);
     }
     Result<std::uint64_t> order(const Position& position) const override { return order_of(position.token); }
     Result<Position> parse_position(const std::string& native) const override {
         GW_TRY(order_of(native));
         return Position{native};
     }
+    std::vector<std::string> stream_formats() const override { return {kRowsFormat}; }
     void set_stream_format(const std::string&) override {}
     Result<Position> begin_capture(const Position& from, const std::vector<TableSchema>&,
                                    std::stop_token) override {
@@ -228,12 +239,13 @@ public:
         return std::exchange(catalogue_changes, {});
     }
     Result<Position> recovery_position(const Position& applied) override { return applied; }
-    Result<TableDigest> digest(const LoadContext& load, const TableSchema& table, std::stop_token) override {
+    Result<TableDigest> digest(const LoadContext& load, const TableSchema& table, DigestForm,
+                               std::stop_token) override {
         const std::lock_guard lock(mutex_);
         return MemoryTarget::digest_of(GW_TRY(held_table(load, table.name))->rows);
     }
     Result<std::vector<KeyDigest>> key_digests(const LoadContext& load, const TableSchema& table,
-                                               std::uint32_t bucket, std::uint32_t buckets,
+                                               std::uint32_t bucket, std::uint32_t buckets, DigestForm,
                                                std::stop_token) override {
         const std::lock_guard lock(mutex_);
         const auto* held = GW_TRY(held_table(load, table.name));

@@ -42,6 +42,7 @@ struct MemoryDatabase {
     std::map<std::string, Task> tasks;
     std::vector<Commit> commits;
     std::size_t conflicts = 0;  // fast commits that were refused
+    bool ddl_commits = false;
     // Called before each step with its name and its table; an error is what the server answers.
     std::function<Result<>(const std::string& step, const TableName& table)> fault;
 
@@ -119,13 +120,14 @@ public:
         ++state.generation;
         state.mark = mark;
         state.applied = {};
+        state.part = {};
         state.reason.clear();
         state.rows = 0;
         const bool loaded_by_us = t->slices.contains(table.name);
         t->slices[table.name].clear();
         PreparedTable out;
         out.generation = state.generation;
-        out.format = kRowsFormat;
+        out.format = out.stream_format = kRowsFormat;
         auto it = db_->tables.find(table.name);
         out.created = it == db_->tables.end() || mode == PrepMode::drop_and_create;
         if (out.created) {
@@ -146,7 +148,7 @@ public:
         GW_CHECK(format_of(offered));
         if (!db_->tables.contains(table.name))
             return fail(ErrorCode::failed_precondition, table.name.text() + " is gone from the target");
-        return PreparedTable{state.generation, kRowsFormat, true, {}};
+        return PreparedTable{state.generation, kRowsFormat, kRowsFormat, true, {}};
     }
 
     Result<std::vector<SliceDone>> slices_done(const TableSchema& table, std::uint64_t generation) override {
@@ -190,6 +192,8 @@ public:
         state.reason = reason;
         return {};
     }
+
+    bool ddl_commits() const override { return db_->ddl_commits; }
 
     Result<std::unique_ptr<Applier>> open_applier(const ConflictPolicy& policy) override {
         const std::lock_guard lock(db_->mutex);
@@ -357,9 +361,18 @@ private:
         Result<> change_schema(const SchemaChange& change) override {
             if (!open_) return fail(ErrorCode::internal, "a change without a transaction");
             GW_CHECK(o_.db_->step("change_schema", change.table));
+            if (o_.db_->ddl_commits) {
+                if (!steps_.empty()) return fail(ErrorCode::internal, "DDL would commit rows");
+                const std::lock_guard lock(o_.db_->mutex);
+                return reshape(o_.db_->tables, change);
+            }
             Step step;
             step.shape = change;
             steps_.push_back(std::move(step));
+            return {};
+        }
+        Result<> save_part(const TableState& table) override {
+            parts_.push_back(table);
             return {};
         }
         [[nodiscard]] std::size_t buffered_bytes() const override { return bytes_; }
@@ -385,6 +398,9 @@ private:
                 sequence_ = ++task->sequence;
             }
             for (const auto& state : tables) task->tables[state.name] = state;
+            for (const auto& state : parts_)
+                if (auto& mine = task->tables[state.name]; mine.generation == state.generation)
+                    mine.part = state.part;
             for (const auto& c : outcome.conflicts)
                 if (c.action == ConflictAction::suspend_table) {
                     auto& state = task->tables[c.table];
@@ -393,6 +409,7 @@ private:
                     state.reason = c.error;
                 }
             o_.db_->commits.push_back({mode_, changes_, position, tables});
+            GW_CHECK(o_.db_->step("apply.committed"));
             for (auto& [name, counts] : outcome.counts) counts_.push_back({name, counts});
             conflicts_.insert(conflicts_.end(), outcome.conflicts.begin(), outcome.conflicts.end());
             abort();
@@ -401,6 +418,7 @@ private:
         void abort() override {
             open_ = false;
             steps_.clear();
+            parts_.clear();
             bytes_ = changes_ = 0;
         }
         std::vector<TableApplied> take_counts() override { return std::exchange(counts_, {}); }
@@ -463,6 +481,7 @@ private:
                           Outcome& outcome) const {
             if (mode_ == Mode::fast)
                 return fail(ErrorCode::conflict, "a row met the target in another state");
+            if (mode_ == Mode::converging && action != policy_.data_error) return {};
             if (action == ConflictAction::stop_task)
                 return fail(ErrorCode::failed_precondition, "a conflict stops the task");
             outcome.conflicts.push_back({name, kind, action, "a row met the target in another state"});
@@ -471,6 +490,7 @@ private:
             return {};
         }
         Result<> change(Tables& work, Step& step, Outcome& outcome) {
+            const ConflictPolicy policy = mode_ == Mode::converging ? converging_policy(policy_) : policy_;
             RecordReader reader(step.record.view());
             Record r;
             if (!reader.next(r)) return fail(ErrorCode::internal, "a record cannot be read");
@@ -494,8 +514,8 @@ private:
             if (r.kind == RecordKind::insert) {
                 Row row = arrange(table, known.relation, r.row, nullptr);
                 if (has_key(table, row)) {
-                    GW_CHECK(conflict(name, r.kind, policy_.insert_exists, outcome));
-                    if (policy_.insert_exists != ConflictAction::overwrite) return {};
+                    GW_CHECK(conflict(name, r.kind, policy.insert_exists, outcome));
+                    if (policy.insert_exists != ConflictAction::overwrite) return {};
                     table.rows.erase(find(table, known, r.row));
                 }
                 table.rows.insert(std::move(row));
@@ -504,14 +524,14 @@ private:
             }
             const auto old = find(table, known, r.old_kind == OldRow::none ? r.row : r.old_row);
             if (r.kind == RecordKind::remove) {
-                if (old == table.rows.end()) return conflict(name, r.kind, policy_.delete_missing, outcome);
+                if (old == table.rows.end()) return conflict(name, r.kind, policy.delete_missing, outcome);
                 table.rows.erase(old);
                 ++counts.deletes;
                 return {};
             }
             if (old == table.rows.end()) {
-                GW_CHECK(conflict(name, r.kind, policy_.update_missing, outcome));
-                if (policy_.update_missing != ConflictAction::overwrite || has_unchanged(r.row)) return {};
+                GW_CHECK(conflict(name, r.kind, policy.update_missing, outcome));
+                if (policy.update_missing != ConflictAction::overwrite || has_unchanged(r.row)) return {};
                 table.rows.insert(arrange(table, known.relation, r.row, nullptr));
                 ++counts.inserts;
                 return {};
@@ -521,7 +541,7 @@ private:
             table.rows.erase(old);
             if (has_key(table, after)) {
                 table.rows.insert(before);
-                return conflict(name, r.kind, policy_.data_error, outcome);
+                return conflict(name, r.kind, policy.data_error, outcome);
             }
             table.rows.insert(std::move(after));
             ++counts.updates;
@@ -569,6 +589,7 @@ private:
         std::uint64_t sequence_;
         std::map<std::uint32_t, Known> relations_;
         std::vector<Step> steps_;
+        std::vector<TableState> parts_;
         std::size_t bytes_ = 0, changes_ = 0;
         Mode mode_ = Mode::fast;
         bool open_ = false;

@@ -5,16 +5,9 @@ import time
 
 import pytest
 from live import difference, exceptions
-from pg import PgServer
 from task_process import TaskProcess, select
 
 NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def servers():
-    with PgServer() as source, PgServer() as target:
-        yield source, target
 
 
 @pytest.fixture
@@ -339,6 +332,17 @@ def test_tables_swapped_in_a_log_of_names(servers):
         assert task.stop() == 0, task.log_text()
 
 
+def test_dropped(task):
+    """The target's table goes as well; the others go on."""
+    do(task, "drop table b", "insert into a values (1001, 1, 'after')")
+    name = task.target_database
+    task.wait_for(lambda: task.target.sql("select to_regclass('b') is null", database=name) == [(True,)], 40, "b goes")
+    task.wait_for(lambda: task.target.sql("select 1 from a where id = 1001", database=name), 20, "a goes on")
+    task.wait_for(lambda: task.table("b").get("state") == "Table does not exist", 20, "it is shown")
+    assert exceptions(task.target, name) == []
+    assert task.stop() == 0, task.log_text()
+
+
 def test_dropped_and_made_again(task):
     do(task, "drop table b", "create table b (id int primary key, other text)", "insert into b values (1, 'new')")
     task.wait_for(
@@ -390,6 +394,37 @@ def test_set_schema(servers):
         task.wait_caught_up()
         assert difference(source, name, target, name, ("other.a", "other.c")) == {}
         assert task.stop() == 0, task.log_text()
+
+
+def test_renamed_and_reshaped_in_one_transaction(servers):
+    """Its ledger's row is locked by the rename: to suspend it must not mean to wait for ourselves."""
+    source, target = servers
+    name = f"ddl{next(NUMBERS)}"
+    for server in servers:
+        server.create_database(name)
+    source.sql("create table a (id int primary key, v int)", database=name)
+    source.sql("create table b (id int primary key, v int)", database=name)
+    source.sql("insert into a select g, g from generate_series(1, 10) g", database=name)
+    with TaskProcess(source, target, name, name, mappings=select("public")) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        task.wait_caught_up()
+        do(
+            task,
+            "begin; alter table a rename to c; alter table c alter v type bigint using v * 100;"
+            "insert into c values (11, 1); insert into b values (1, 1); commit",
+        )
+        task.wait_for(lambda: target.sql("select count(*) from b", database=name) == [(1,)], 20, "the others go on")
+        task.wait_for(lambda: "Table error" in [t["state"] for t in task.report()["tables"]], 10, "it is said")
+        do(task, "insert into b values (2, 1)")
+        task.wait_for(lambda: target.sql("select count(*) from b", database=name) == [(2,)], 20, "and on")
+        # when its new name is known, a reload mends it
+        task.wait_for(lambda: task.table("c"), 20, "its new name")
+        assert task.control("reload", tables=[{"schema": "public", "table": "c"}])["ok"]
+        task.wait_for(lambda: task.table("c").get("state") == "Table completed", 30, "loaded anew")
+        task.wait_caught_up()
+        assert difference(source, name, target, name, ("b", "c")) == {}
+        assert task.stop() == 0
 
 
 def test_lost_identity(task):

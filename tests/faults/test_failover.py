@@ -3,12 +3,12 @@ applied behind that point exists at the new source no more, and its places in th
 so and stops."""
 
 import itertools
-import shutil
 import subprocess
 
 import pytest
 from live import difference, exceptions
-from pg import PgServer, as_server_user, bin_folder, server_user
+from pg import PgServer, bin_folder
+from server import as_server_user, give_to_server_user
 from task_process import TaskProcess
 
 NUMBERS = itertools.count(1)
@@ -20,9 +20,7 @@ def wait_sql(task, server, query, wanted, timeout_s=30):
 
 def make_standby(primary):
     standby = PgServer()
-    user = server_user()
-    if user is not None:
-        shutil.chown(standby.folder, user)
+    give_to_server_user(standby.folder)
     program = str(bin_folder(primary.version) / "pg_basebackup")
     address = ["-h", primary.host, "-p", str(primary.port), "-U", primary.user]
     subprocess.run(

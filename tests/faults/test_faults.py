@@ -8,8 +8,9 @@ import time
 
 import pytest
 from live import Traffic, create, difference, exceptions
+from outcomes import failed_start, go_on, recoverable_end
 from pg import PgServer
-from task_process import TaskProcess
+from task_process import TaskProcess, select
 from tcp_proxy import TcpProxy
 
 NUMBERS = itertools.count(1)
@@ -46,27 +47,8 @@ def ready(task):
     task.wait_caught_up()
 
 
-def recoverable_end(task, timeout_s=30):
-    """The process gives up for now; the supervisor starts it again."""
-    assert task.wait_end(timeout_s) == 1, task.log_text()
-    report = task.report()
-    assert (report["state"], report["stop_reason"], report["recoverable"]) == ("failed", "RECOVERABLE_ERROR", True), (
-        report
-    )
-    assert report["last_error"]
-    return report
-
-
-def resume_until_equal(task, name, tries=20):
-    for _ in range(tries):
-        if not task.running():
-            task.start("resume")
-        try:
-            task.wait_state("running", 5)
-            break
-        except AssertionError:
-            assert task.report().get("recoverable"), task.log_text()
-            time.sleep(0.2)
+def resume_until_equal(task, name):
+    go_on(task)
     prove_equal(task, name)
 
 
@@ -207,6 +189,37 @@ def test_network_is_slow(shop, side):
         prove_equal(task, name)
 
 
+def test_ddl_while_the_target_stands_still(shop):
+    """A reader whose rows nobody takes hears of no cancel: it is ended, and the application goes on."""
+    source, target, name = shop
+    source.sql("create table wide (id int primary key, pad text)", database=name)
+    # a row that no socket's buffer takes whole: in the middle of one a server looks at nothing else
+    source.sql("insert into wide select g, repeat('w', 20000000) from generate_series(1, 4) g", database=name)
+    attributes = {"ddlwaitms": 400}
+    only = select("public", "wide")
+    with (
+        TcpProxy(target.host, target.port) as proxy,
+        TaskProcess(
+            source, target, name, name, mappings=only, source_attributes=attributes, target_address=proxy.address
+        ) as task,
+    ):
+        task.start("fresh")
+        task.wait_for(lambda: proxy.passed > 3_000_000, 30, "rows flow")
+        proxy.silent = True
+        stuck = "select count(*) from pg_stat_activity where datname = %s and wait_event = 'ClientWrite'"
+        for _ in range(10):  # not just for a moment
+            task.wait_for(lambda: source.sql(stuck, (name,)) == [(1,)], 10, "the reader stands still")
+            time.sleep(0.1)
+        with source.connect(name) as c:
+            c.execute("set lock_timeout = '8s'")
+            c.execute("alter table wide add column more int default 7")
+        proxy.silent = False
+        task.wait_loaded()
+        task.wait_caught_up()
+        assert not difference(source, name, target, name, ("wide",))
+        assert task.stop() == 0
+
+
 def test_a_locked_target_table_only_waits(shop):
     source, target, name = shop
     with TaskProcess(source, target, name, name) as task:
@@ -218,16 +231,6 @@ def test_a_locked_target_table_only_waits(shop):
                 assert task.running() and task.report()["state"] == "running"
             traffic.stop()
         prove_equal(task, name)
-
-
-def failed_start(task, words, recoverable=False):
-    task.start("fresh")
-    assert task.wait_end(20) == 1, task.log_text()
-    report = task.report()
-    assert report["state"] == "failed"
-    assert report["stop_reason"] == ("RECOVERABLE_ERROR" if recoverable else "FATAL_ERROR"), report["last_error"]
-    for word in words:
-        assert word in report["last_error"], report["last_error"]
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
@@ -399,7 +402,8 @@ def test_slot_guard_bounds_the_log_of_the_source(shop, how):
             time.sleep(0.08 if FULL else 0.3)  # the source is looked at once a second
         figures = f"{written >> 20} MB written, guard {guard_mb} MB, at most {most >> 20} MB retained"
         print(figures)
-        allowed = (guard_mb + 2 * 16) << 20
+        # beside other suites the process may look a second later than it would alone
+        allowed = (guard_mb + (2 if FULL else 4) * 16) << 20
         assert most <= allowed, f"{figures}\n{task.log_text()}"
         assert task.report()["spool_bytes"] > written / 2
         task.kill()  # and what only the spool holds outlives a crash

@@ -5,16 +5,9 @@ import time
 
 import pytest
 from live import difference
-from pg import PgServer
 from task_process import TaskProcess
 
 NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def servers():
-    with PgServer() as source, PgServer() as target:
-        yield source, target
 
 
 @pytest.fixture(params=["pgoutput", "test_decoding"])

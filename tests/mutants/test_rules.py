@@ -132,6 +132,22 @@ def test_join_position(pair):
         finish(task, ("a",))
 
 
+def test_catchup_own_position(pair):
+    """Killed while it catches up, a table goes on behind what it has applied, and nothing of that comes twice."""
+    source, target, name = pair
+    journals(source, name, "a")
+    with TaskProcess(source, target, name, name) as task:
+        task.start("fresh", failpoint="slice.rows_sent=sleep:3000@1;catchup.committed=kill@1")
+        task.wait_for(lambda: task.table("a").get("state") == "Full load", 20, "a loads")
+        for n in range(3):
+            source.sql("insert into a select %s + g from generate_series(1, 30000) g", (n * 100000,), name)
+        assert task.wait_end(20) == -signal.SIGKILL, task.log_text()
+        assert task.phases() == {"a": "loaded"}, "it had joined already, so nothing was proved"
+        assert target.sql("select count(*) from a", database=name) > [(4000,)]
+        task.start("resume")
+        finish(task, ("a",))
+
+
 def guarded(task, source, target, name):
     """Leaves a killed task whose source has forgotten what only the spool holds; the target lock is returned."""
     task.start("fresh")
@@ -170,6 +186,54 @@ def test_resume_coverage(pair):
         assert "spool does not hold" in report["last_error"] and "reload-target" in report["last_error"]
         task.start("reload")
         finish(task, ("a",))
+
+
+def test_spool_checksum(pair):
+    """A value of the spool that is not what was written is never applied."""
+    source, target, name = pair
+    journals(source, name, "a")
+    with TaskProcess(source, target, name, name, source_attributes={"slotguardmb": 2}) as task:
+        blocker = guarded(task, source, target, name)
+        was, other = (n.to_bytes(8, "big") for n in (8001, 58001))
+        found = 0
+        for path in (task.folder / "spool").iterdir():
+            content = path.read_bytes()
+            found += content.count(was)
+            path.write_bytes(content.replace(was, other))
+        assert found, "the spool does not hold the value, so nothing was proved"
+        blocker.rollback()
+        blocker.close()
+        task.start("resume")
+        code = task.wait_end(15)
+        report = task.report()
+        assert code == 1, f"{report['state']}: {difference(source, name, target, name, ('a',))}"
+        assert (report["state"], report["stop_reason"]) == ("failed", "FATAL_ERROR"), report["last_error"]
+        assert target.sql("select count(*) from a where n = 58001", database=name) == [(0,)]
+        task.start("reload")
+        finish(task, ("a",))
+
+
+def test_resume_same_source(pair):
+    """What one system has loaded is never completed from another one."""
+    source, target, name = pair
+    with PgServer() as other, TaskProcess(source, target, name, name, kind="full-load") as task:
+        other.create_database(name)
+        for server in (source, other):
+            journals(server, name, "a", "b")
+        task.spec["workers_max"] = 1
+        task.start("fresh", failpoint="load.table_finished=kill@1")
+        assert task.wait_end(20) == -signal.SIGKILL, task.log_text()
+        task.kill_keepers()
+        task.spec["source"] |= {"host": other.host, "port": other.port}
+        for _ in range(2):  # the refusal is not forgotten
+            task.start("resume")
+            assert task.wait_end(20) == 1, task.log_text()
+            report = task.report()
+            assert (report["state"], report["stop_reason"]) == ("failed", "FATAL_ERROR")
+            assert "another database system" in report["last_error"]
+        task.start("reload")
+        assert task.wait_end(20) == 0, task.log_text()
+        assert not difference(other, name, target, name, ("a", "b"))
 
 
 def test_reconnect_coverage(pair):
@@ -218,6 +282,42 @@ def test_snapshot_table_lock(pair):
         finish(task, ("moving",))
 
 
+def test_snapshot_gives_way(pair):
+    """DDL of the application waits for ddlWaitMs, however long the load still takes."""
+    source, target, name = pair
+    source.sql("create table busy (id int primary key)", database=name)
+    source.sql("insert into busy select generate_series(1, 500)", database=name)
+    with TaskProcess(source, target, name, name, source_attributes={"ddlwaitms": 400}) as task:
+        task.start("fresh", failpoint="slice.rows_sent=sleep:6000@1")
+        task.wait_for(lambda: task.table("busy").get("state") == "Full load", 20, "busy loads")
+        with source.connect(name) as c:
+            c.execute("set lock_timeout = '3s'")
+            c.execute("alter table busy add column more int default 7")
+        assert task.table("busy")["state"] == "Full load", "the ALTER came too late to prove anything"
+        finish(task, ("busy",))
+
+
+@pytest.mark.parametrize("kind", ["full-load", "full-load-and-cdc"])
+def test_resume_forget_slices_first(pair, kind):
+    """Slices of a lost snapshot are not completed under the next one, also by a process that only finds that one."""
+    source, target, name = pair
+    journals(source, name, "a")
+    with TaskProcess(source, target, name, name, kind=kind, source_attributes={"sliceblocks": 4}) as task:
+        task.start("fresh", failpoint="slice.committed=kill@3")
+        assert task.wait_end(20) == -signal.SIGKILL, task.log_text()
+        assert task.kill_keepers() == 1
+        source.sql("update a set n = n - 10000 where n % 2 = 0", database=name)
+        task.start("resume", failpoint="prepare.before_commit=kill@1")  # it has a snapshot, and has prepared nothing
+        assert task.wait_end(20) == -signal.SIGKILL, task.log_text()
+        task.start("resume")
+        if kind == "full-load":
+            assert task.wait_end(20) == 0, task.log_text()
+        else:
+            task.wait_loaded()
+            task.wait_caught_up()
+        assert not difference(source, name, target, name, ("a",)), task.log_text()
+
+
 def test_snapshot_shape_check(pair):
     """A rewriting ALTER between the snapshot and the lock leaves nothing that the snapshot sees."""
     source, target, name = pair
@@ -234,7 +334,7 @@ def test_snapshot_shape_check(pair):
 
 
 def test_apply_key_once_per_statement(pair):
-    """UPDATE … FROM unnest applies only the first value of a key that comes twice."""
+    """A statement whose arrays hold a key twice acts on its row once."""
     source, target, name = pair
     source.sql("create table keyed (id int primary key, v int)", database=name)
     source.sql("insert into keyed select g, 0 from generate_series(1, 50) g", database=name)
@@ -243,8 +343,9 @@ def test_apply_key_once_per_statement(pair):
         task.wait_loaded()
         task.wait_caught_up()
         with source.connect(name, autocommit=False) as c:
-            for v in range(1, 6):
-                c.execute("update keyed set v = %s where id <= 3", (v,))
+            for v in range(1, 6):  # changes that cannot be taken together
+                c.execute("delete from keyed where id <= 3")
+                c.execute("insert into keyed values (1, %s), (2, %s), (3, %s)", (v, v, v))
             c.commit()
         finish(task, ("keyed",))
         # the count of rows notices as well, but then the group is applied a second time, row by row
@@ -342,3 +443,35 @@ def test_session_row_security(pair):
         shown = task.table("t")
         assert shown["state"] == "Table error", f"{shown} {target.sql('select * from t', database=name)}"
         assert "row-level security" in shown["detail"]
+
+
+@pytest.mark.parametrize("kind", ["swapped", "taken over"])
+def test_shape_once(pair, kind):
+    """A change of shape that is in, of which only the ledger knows, is not made again."""
+    source, target, name = pair
+    source.sql("create table a (id int primary key, v int, w int)", database=name)
+    source.sql("insert into a select g, 1, 2 from generate_series(1, 100) g", database=name)
+    change = {
+        "swapped": "alter table a rename v to x; alter table a rename w to v; alter table a rename x to w",
+        "taken over": "alter table a drop v; alter table a rename w to v",
+    }[kind]
+    columns = (
+        "select string_agg(attname, ',' order by attnum) from pg_attribute "
+        "where attrelid = 'a'::regclass and attnum > 0 and not attisdropped"
+    )
+    with TaskProcess(source, target, name, name) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        task.wait_caught_up()
+        task.stop()
+        source.sql(f"begin; {change}; update a set v = v + 10 where id <= 10; commit", database=name)
+        wanted = source.sql(columns, database=name)
+        for _ in range(20):  # until the commit that killed it was that of the change
+            task.start("resume", failpoint="apply.committed=kill@1")
+            assert task.wait_end(20) == -signal.SIGKILL, task.log_text()
+            if target.sql(columns, database=name) == wanted:
+                break
+        assert target.sql(columns, database=name) == wanted
+        task.start("resume")
+        source.sql("update a set v = v + 100 where id > 90", database=name)
+        finish(task, ("a",))

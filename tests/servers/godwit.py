@@ -25,7 +25,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from pg import ROOT, free_port, start_time
+from server import ROOT, free_port, start_time
 
 MARK = "GODWIT_STARTED_BY"  # in the environment of everything that this server starts
 

@@ -26,7 +26,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from pg import ROOT, PgServer, start_time
+import psycopg
+from pg import PgServer
+from server import ROOT, ServerError, start_time
 
 MARK = "GODWIT_STARTED_BY"
 
@@ -38,6 +40,11 @@ def crash_program() -> Path:
 def lsn(text: str) -> int:
     high, _, low = text.partition("/")
     return int(high, 16) << 32 | int(low, 16) if low else 0
+
+
+def place(file: str, offset: str) -> int:
+    """A place in a binlog, as a number that grows."""
+    return int(file.rpartition(".")[2]) << 40 | int(offset)
 
 
 def select(schema: str, table: str = "%") -> str:
@@ -97,12 +104,12 @@ class TaskProcess:
     ) -> dict[str, Any]:
         host, port = address or (server.host, server.port)
         return {
-            "engine_name": "postgres",
+            "engine_name": getattr(server, "flavour", "postgres"),
             "host": host,
             "port": port,
             "database": database,
             "user": server.user,
-            "password": server.password or "unused",
+            "password": "" if hasattr(server, "flavour") else server.password or "unused",
             "attributes": {k: str(v) for k, v in attributes.items()},
         }
 
@@ -159,7 +166,7 @@ class TaskProcess:
         try:
             with socket.socket(socket.AF_UNIX) as s:
                 s.settimeout(timeout_s)
-                s.connect(f"/proc/self/fd/{here}/control.sock")
+                self._connect(s, f"/proc/self/fd/{here}/control.sock")
                 s.sendall(json.dumps({"op": op, **more}).encode() + b"\n")
                 answer = b""
                 while not answer.endswith(b"\n"):
@@ -170,6 +177,17 @@ class TaskProcess:
         finally:
             os.close(here)
         return json.loads(answer or b"{}")
+
+    def _connect(self, s: socket.socket, address: str) -> None:
+        """A process that has just begun may not listen yet, beside the socket of the one before it."""
+        deadline = time.monotonic() + 5
+        while True:
+            try:
+                return s.connect(address)
+            except (ConnectionRefusedError, FileNotFoundError):
+                if not self.running() or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     def stop(self, timeout_s: float = 30) -> int | None:
         """As StopReplicationTask does; the exit code."""
@@ -245,18 +263,32 @@ class TaskProcess:
         return out
 
     def wait_for(self, what: Any, timeout_s: float = 30, why: str = "", alive: bool = True) -> Any:
-        """Until `what()` is true; fails when the process ends before that (unless alive=False)."""
+        """Until `what()` is true; fails when the process ends before that (unless alive=False).
+
+        A server's error is "not yet": a table that is loaded anew is not there for a moment.
+        """
         deadline = time.monotonic() + timeout_s
+        error = ""
+
+        def reached() -> Any:
+            nonlocal error
+            error = ""
+            try:
+                return what()
+            except (ServerError, psycopg.Error) as e:
+                error = f"{e}; "
+                return None
+
         while True:
-            if got := what():
+            if got := reached():
                 return got
             ended = alive and not self.running()
-            if ended and (got := what()):
+            if ended and (got := reached()):
                 return got
             if ended or time.monotonic() > deadline:
                 state = f"ended with {self.process.poll() if self.process else None}" if ended else "timed out"
                 raise AssertionError(
-                    f"{why or 'condition'}: {state}; "
+                    f"{why or 'condition'}: {state}; {error}"
                     + json.dumps({k: v for k, v in self.report().items() if k not in ("events",)})[:3000]
                     + "\n"
                     + self.log_text()
@@ -266,7 +298,7 @@ class TaskProcess:
     def wait_state(self, state: str, timeout_s: float = 30) -> None:
         def reached() -> bool:
             r = self.report()
-            return r.get("state") == state and r.get("start_us", 0) >= self.started_us - 1_000_000
+            return r.get("state") == state and r.get("start_us", 0) >= self.started_us
 
         self.wait_for(reached, timeout_s, f"state {state}", alive=state not in ("stopped", "failed"))
 
@@ -281,34 +313,54 @@ class TaskProcess:
             "full load",
         )
 
+    def on_target(self, query: str) -> list[Any]:
+        """Rows of the target's database."""
+        return self.target.sql(query, database=self.target_database)
+
     def phases(self) -> dict[str, str]:
         """The ledger's word on each table."""
-        known = self.target.sql("select to_regclass('godwit.gw_table') is not null", database=self.target_database)
-        if not known[0][0]:
-            return {}
-        rows = self.target.sql(
-            "select source_table, phase from godwit.gw_table where task = %s", (self.id,), self.target_database
+        known = self.on_target(
+            "select 1 from information_schema.tables where table_schema = 'godwit' and table_name = 'gw_table'"
         )
-        return dict(rows)
+        if not known:
+            return {}
+        return dict(self.on_target(f"select source_table, phase from godwit.gw_table where task = '{self.id}'"))
 
     def phases_known(self) -> bool:
         """Whether a run of this task has come so far that a later one can go on from it."""
         try:
-            rows = self.target.sql("select 1 from godwit.gw_task where task = %s", (self.id,), self.target_database)
+            return bool(self.on_target(f"select 1 from godwit.gw_task where task = '{self.id}'"))
         except Exception:
             return False
-        return bool(rows)
+
+    def move_log(self) -> None:
+        """A transaction of the source that concerns no table."""
+        self._end_of_log()
+
+    def _end_of_log(self) -> int:
+        """The source's log ends here now; an idle one is moved on."""
+        if hasattr(self.source, "flavour"):
+            self.source.sql("drop database if exists gw_test_end")
+            file, offset = self.source.sql("show master status")[0][:2]
+            return place(file, offset)
+        self.source.sql("select pg_logical_emit_message(true, 'godwit-test', 'end')", database=self.source_database)
+        return lsn(self.source.sql("select pg_current_wal_lsn()::text", database=self.source_database)[0][0])
+
+    def applied(self) -> int:
+        """What the report says to be applied, in the measure of the source's log; 0: nothing yet."""
+        token = self.report().get("applied_position", "")
+        if hasattr(self.source, "flavour"):  # server;file:offset;...
+            return place(*token.split(";")[1].split(":")[:2]) if token else 0
+        return lsn(token.split(":")[-1])
 
     def wait_caught_up(self, timeout_s: float = 60) -> None:
         """Everything that is committed on the source now is on the target, for every table."""
-        self.source.sql("select pg_logical_emit_message(true, 'godwit-test', 'end')", database=self.source_database)
-        end = lsn(self.source.sql("select pg_current_wal_lsn()::text", database=self.source_database)[0][0])
+        end = self._end_of_log()
 
         def there() -> bool:
-            r = self.report()
             return (
-                r.get("state") == "running"
-                and lsn(r.get("applied_position", "").split(":")[-1]) >= end
+                self.report().get("state") == "running"
+                and self.applied() >= end
                 and all(p in ("joined", "suspended") for p in self.phases().values())
             )
 

@@ -1,12 +1,14 @@
 """The servers that every other suite stands on: they start, survive a crash and leave nothing behind."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from pg import PgServer, ServerError, start_time
+from pg import PgServer
+from server import ServerError, start_time
 
 SCRIPT = Path(__file__).with_name("pg.py")
 
@@ -62,6 +64,20 @@ def test_a_wrong_setting_is_told():
             server.start()
     finally:
         server.close()
+
+
+def test_with_servers_that_is_ended_leaves_none():
+    command = [sys.executable, SCRIPT.with_name("with_servers.py"), "--", "sh", "-c", "env; exec sleep 60"]
+    ended = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        lines = (line for line in ended.stdout if line.startswith("GODWIT_TEST_PG_"))
+        ports = [int(next(lines).rpartition(":")[2]) for _ in range(2)]
+    finally:
+        ended.terminate()
+        ended.wait(60)
+    for port in ports:
+        with socket.socket() as s:
+            assert s.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_command_line():

@@ -16,4 +16,12 @@ namespace godwit::pg {
                                          const std::vector<std::string>& keys, std::uint32_t bucket,
                                          std::uint32_t buckets);
 
+// The same for two families: `values` are bytea (portable_digest_value()).
+[[nodiscard]] std::string portable_digest_sql(const std::string& from,
+                                              const std::vector<std::string>& values);
+[[nodiscard]] std::string portable_key_digest_sql(const std::string& from,
+                                                  const std::vector<std::string>& values,
+                                                  const std::vector<std::string>& keys, std::uint32_t bucket,
+                                                  std::uint32_t buckets);
+
 }  // namespace godwit::pg

@@ -199,7 +199,9 @@ std::string copy_out_options(std::string_view format) {
 }
 
 std::string copy_in_options(std::string_view format) {
-    return format == kFormatBinary ? " (FORMAT binary)" : " (FORMAT csv, ENCODING 'UTF8')";
+    if (format == kRowsCopy) return " (FORMAT text, ENCODING 'UTF8')";
+    return format == kFormatBinary || format == kRowsBinary ? " (FORMAT binary)"
+                                                            : " (FORMAT csv, ENCODING 'UTF8')";
 }
 
 }  // namespace godwit::postgres

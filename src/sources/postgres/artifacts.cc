@@ -51,6 +51,8 @@ Result<bool> create_ddl_audit(pg::Connection& session, const std::string& schema
     const std::string table = pg::quote_name(schema, std::string(kAudit));
     const std::string function = pg::quote_name(schema, std::string(kIntercept));
     // The table stays empty: the statement travels in the log, in its place of the transaction.
+    // It runs with our rights and with the search path of whoever runs the statement: every name says where
+    // it is.
     auto made = session.run(fmt::format(
         R"(BEGIN;
 CREATE TABLE IF NOT EXISTS {0} (
@@ -65,8 +67,10 @@ CREATE TABLE IF NOT EXISTS {0} (
     c_ddlqry text);
 CREATE OR REPLACE FUNCTION {1}() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $intercept$
 BEGIN
-    IF tg_tag IN ('CREATE TABLE', 'ALTER TABLE', 'DROP TABLE', 'CREATE TABLE AS') THEN
-        INSERT INTO {0} VALUES (DEFAULT, pg_catalog.now(), current_user, pg_catalog.txid_current()::varchar(16), tg_tag,
+    IF tg_tag OPERATOR(pg_catalog.=) ANY (ARRAY['CREATE TABLE', 'ALTER TABLE', 'DROP TABLE',
+                                                'CREATE TABLE AS']::pg_catalog.text[]) THEN
+        INSERT INTO {0} VALUES (DEFAULT, pg_catalog.now(), current_user,
+                                pg_catalog.txid_current()::pg_catalog.varchar(16), tg_tag,
                                 0, '', pg_catalog.current_schema(), pg_catalog.current_query());
         DELETE FROM {0};
     END IF;

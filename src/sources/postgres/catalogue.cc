@@ -25,7 +25,8 @@ constexpr const char* kOwnTables =
 struct Found {
     TableName name;
     char kind = 'r';
-    std::uint32_t parent = 0;  // partition: its direct parent
+    std::uint32_t parent = 0;    // partition: its direct parent
+    std::uint64_t attached = 0;  // by which transaction
     double tuples = -1;
     std::int64_t pages = 0;
 };
@@ -35,7 +36,7 @@ using Relations = std::map<std::uint32_t, Found>;
 Result<Relations> find_relations(pg::Connection& c, const TableName* name) {
     const std::string columns =
         "SELECT c.oid, n.nspname, c.relname, c.relkind, CASE WHEN c.relispartition THEN i.inhparent END, "
-        "c.reltuples::float8, c.relpages "
+        "c.reltuples::float8, c.relpages, i.xmin "
         "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         "LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid AND c.relispartition ";
     const std::string filter = fmt::format(
@@ -62,6 +63,7 @@ Result<Relations> find_relations(pg::Connection& c, const TableName* name) {
         f.parent = oid_at(rows, i, 4);
         f.tuples = std::strtod(rows.text(i, 5).c_str(), nullptr);
         f.pages = rows.number(i, 6);
+        f.attached = oid_at(rows, i, 7);
     }
     return out;
 }
@@ -160,6 +162,17 @@ void weaken_by_leaf(const DescribedRelation& leaf, TableSchema& root) {
     root.identity_columns.clear();
 }
 
+// A partitioned table has no rows, so the constant that a new column had is with its leaves. Those that lack
+// it came later, or have it in their rows.
+void take_missing_values(const TableSchema& leaf, TableSchema& root) {
+    for (auto& c : root.columns) {
+        const ColumnSchema* mine = leaf.column(c.name);
+        if (mine == nullptr || !mine->missing_value) continue;
+        if (c.missing_value && c.missing_value != mine->missing_value) c.missing_differs = true;
+        c.missing_value = mine->missing_value;
+    }
+}
+
 Result<std::vector<TableSchema>> build(pg::Connection& c, const Relations& all,
                                        const std::vector<std::uint32_t>& taken) {
     // leaves of every taken partitioned table
@@ -222,17 +235,20 @@ Result<std::vector<TableSchema>> build(pg::Connection& c, const Relations& all,
                 if (d == described.end()) continue;
                 t.leaves.push_back(d->second.schema.name);
                 LeafState state{leaf, d->second.schema.storage_id, state_is_original(d->second)};
+                state.logged = d->second.kind != 'f' && d->second.persistence != 'u';
                 const auto size = sizes.find(leaf);
                 bool as_partition = true;
-                for (auto at = leaf; at != oid; at = all.at(at).parent)
+                for (auto at = leaf; at != oid; at = all.at(at).parent) {
                     as_partition = as_partition && born.contains(at);
+                    state.attached_id = state.attached_id * 31 + all.at(at).attached;
+                }
                 const bool empty = size != sizes.end() && size->second.known && size->second.heap == 0;
-                state.in_log = state.in_log && (as_partition || empty);
+                state.in_log = state.in_log && state.logged && (as_partition || empty);
+                take_missing_values(d->second.schema, t);
                 t.leaf_states.push_back(state);
                 t.storage_id += d->second.schema.storage_id;
                 add_size(leaf, t);
-                if (d->second.kind == 'f' || d->second.persistence == 'u') t.full_load_only = true;
-                weaken_by_leaf(d->second, t);
+                if (state.logged) weaken_by_leaf(d->second, t);
             }
         out.push_back(std::move(t));
     }
@@ -252,10 +268,15 @@ std::string rows_changed(const TableSchema& known, const TableSchema& now) {
         if (it == before.end()) {
             if (!leaf.in_log)
                 why =
-                    fmt::format("partition {} joined table {}, and rows that it held then are not in the log",
-                                now.leaves[i].text(), now.name.text());
+                    fmt::format("partition {} joined table {}, and {}", now.leaves[i].text(), now.name.text(),
+                                leaf.logged ? "rows that it held then are not in the log"
+                                            : "it is unlogged or foreign: its changes are not in the log");
             continue;
         }
+        if (it->second->attached_id != 0 && it->second->attached_id != leaf.attached_id)
+            why = fmt::format(
+                "partition {} left table {} for a while, and what happened to its rows is not in the log",
+                now.leaves[i].text(), now.name.text());
         if (it->second->storage_id != leaf.storage_id)
             why = fmt::format(
                 "partition {} of table {} was truncated or rewritten, which the log does not tell",

@@ -16,6 +16,7 @@ pg::ConnectOptions source_options(const EndpointConfig& e, const std::string& ta
     o.application_name = "godwit/" + task + "/" + role;
     o.replication = replication;
     o.settings = pg::source_session_settings();
+    if (!replication) o.script = e.attribute("afterconnectscript");
     return o;
 }
 

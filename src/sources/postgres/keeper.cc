@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -121,6 +122,7 @@ std::optional<KeeperState> read_state(const std::filesystem::path& path) {
     std::getline(in, s.snapshot);
     std::getline(in, s.mark);
     std::getline(in, s.start);
+    in >> s.slice_blocks;
     if (s.snapshot.empty()) return {};
     return s;
 }
@@ -173,7 +175,9 @@ public:
     Result<> lock(const TableName& table) {
         auto session = GW_TRY(pg::Connection::open(source_options(endpoint_, task_, "keeper-lock")));
         GW_CHECK(session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-        GW_CHECK(session.run("SET TRANSACTION SNAPSHOT " + pg::quote_literal(snapshot_)));
+        // whatever the server says about it: no other table of this load will fare better
+        if (auto taken = session.run("SET TRANSACTION SNAPSHOT " + pg::quote_literal(snapshot_)); !taken)
+            return fail(ErrorCode::unavailable, "the load's snapshot is gone: " + taken.error().text());
         const std::string quoted = pg::quote_name(table.schema, table.table);
         if (GW_RULE("snapshot.table_lock")) {
             GW_CHECK(session.run(fmt::format("SET LOCAL lock_timeout = {}", ddl_wait_.count())));
@@ -193,9 +197,9 @@ public:
     }
 
     Result<> unlock(const TableName& table) {
-        if (broken_.erase(table) != 0)
-            return fail(ErrorCode::aborted, "a DDL statement of the source waited for table " + table.text() +
-                                                "; its load gave way and starts anew");
+        auto kept = check(table);
+        broken_.erase(table);
+        if (!kept) return kept;
         const auto it = locks_.find(table);
         if (it == locks_.end())
             return fail(ErrorCode::aborted, "the lock of table " + table.text() + " was lost");
@@ -206,20 +210,26 @@ public:
         return {};
     }
 
+    Result<> check(const TableName& table) const {
+        if (!broken_.contains(table)) return {};
+        return fail(ErrorCode::aborted, "a DDL statement of the source waited for table " + table.text() +
+                                            "; its load gave way and starts anew");
+    }
+
     // false: the snapshot is lost
     bool look() {
         if (!holder_->run("SELECT 1")) return false;
+        // A reader whose rows nobody takes (the target stands still) hears of no cancel.
+        if (GW_RULE("snapshot.ends_readers"))
+            for (const auto& [table, relations] : broken_)
+                if (!watcher_->query(readers_in_the_way("pg_terminate_backend", relations))) return false;
         for (auto it = locks_.begin(); it != locks_.end();) {
             auto& [table, lock] = *it;
             if (lock.relations.empty()) {
                 ++it;
                 continue;
             }
-            const auto waiting = watcher_->query(fmt::format(
-                "SELECT count(*) FROM pg_catalog.pg_locks WHERE NOT granted AND locktype = 'relation' "
-                "AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) "
-                "AND relation IN ({})",
-                lock.relations));
+            const auto waiting = watcher_->query("SELECT count(*) " + waiters(lock.relations));
             if (!waiting) return false;
             const auto now = std::chrono::steady_clock::now();
             if (waiting->number(0, 0) == 0) {
@@ -227,13 +237,10 @@ public:
             } else if (!lock.waited) {
                 lock.waited = true;
                 lock.waiter_since = now;
-            } else if (now - lock.waiter_since >= ddl_wait_) {
-                [[maybe_unused]] auto ignored = watcher_->query(fmt::format(
-                    "SELECT pg_catalog.pg_cancel_backend(a.pid) FROM pg_catalog.pg_stat_activity a "
-                    "JOIN pg_catalog.pg_locks l ON l.pid = a.pid WHERE l.granted AND l.relation IN ({}) "
-                    "AND a.application_name = {}",
-                    lock.relations, pg::quote_literal("godwit/" + task_ + "/load")));
-                broken_.insert({table, true});
+            } else if (now - lock.waiter_since >= ddl_wait_ && GW_RULE("snapshot.gives_way")) {
+                [[maybe_unused]] auto ignored =
+                    watcher_->query(readers_in_the_way("pg_cancel_backend", lock.relations));
+                broken_.insert({table, lock.relations});
                 it = locks_.erase(it);
                 continue;
             }
@@ -243,15 +250,35 @@ public:
     }
 
 private:
+    static std::string waiters(const std::string& relations) {
+        return fmt::format(
+            "FROM pg_catalog.pg_locks WHERE NOT granted AND locktype = 'relation' AND database = (SELECT oid "
+            "FROM pg_catalog.pg_database WHERE datname = current_database()) AND relation IN ({})",
+            relations);
+    }
+    // Calls `function` for each session of ours that reads these relations while somebody waits for them.
+    [[nodiscard]] std::string readers_in_the_way(std::string_view function,
+                                                 const std::string& relations) const {
+        return fmt::format(
+            "SELECT pg_catalog.{}(a.pid) FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_locks l ON "
+            "l.pid = a.pid WHERE l.granted AND l.relation IN ({}) AND a.datname = current_database() AND "
+            "a.application_name = {} AND EXISTS (SELECT {})",
+            function, relations, pg::quote_literal("godwit/" + task_ + "/load"), waiters(relations));
+    }
+
     EndpointConfig endpoint_;
     std::string task_, snapshot_;
     std::chrono::milliseconds ddl_wait_;
     std::optional<pg::Connection> holder_, watcher_;
     std::map<TableName, Lock> locks_;
-    std::map<TableName, bool> broken_;
+    std::map<TableName, std::string> broken_;  // given back to a waiting statement; their relations
 };
 
 }  // namespace
+
+std::int64_t slice_blocks(const EndpointConfig& endpoint) {
+    return std::max<std::int64_t>(1, endpoint.number("sliceblocks", 2048));  // 16 MB
+}
 
 Result<KeeperClient> KeeperClient::spawn(const std::string& program, const std::filesystem::path& folder,
                                          const std::string& name, const std::string& task_id,
@@ -361,6 +388,7 @@ Result<> KeeperClient::call(const std::string& operation, const TableName& table
 }
 
 Result<> KeeperClient::lock(const TableName& table) { return call("lock", table); }
+Result<> KeeperClient::check(const TableName& table) { return call("check", table); }
 Result<> KeeperClient::unlock(const TableName& table) { return call("unlock", table); }
 void KeeperClient::end() {
     if (!call("end", {})) [[maybe_unused]]
@@ -405,9 +433,10 @@ int keeper_main(int argc, char** argv) {
         }
     }
     const auto me = this_process();
-    if (auto wrote = write_file(
-            state_path(folder, name),
-            fmt::format("{} {}\n{}\n{}\n{}\n", me.pid, me.start_time, *snapshot, mark, start), false);
+    if (auto wrote = write_file(state_path(folder, name),
+                                fmt::format("{} {}\n{}\n{}\n{}\n{}\n", me.pid, me.start_time, *snapshot, mark,
+                                            start, slice_blocks(spec->source)),
+                                false);
         !wrote) {
         std::cerr << wrote.error().text() << "\n";
         return 1;
@@ -439,6 +468,7 @@ int keeper_main(int argc, char** argv) {
             const TableName table{(*request)[1], (*request)[2]};
             Result<> outcome;
             if ((*request)[0] == "lock") outcome = keeper.lock(table);
+            if ((*request)[0] == "check") outcome = keeper.check(table);
             if ((*request)[0] == "unlock") outcome = keeper.unlock(table);
             if ((*request)[0] == "end") go_on = false;
             if (outcome)

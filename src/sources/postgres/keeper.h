@@ -11,7 +11,7 @@
 //  * every 500 ms it looks who waits behind those locks: a queued ALTER blocks every query of the
 //  application, so
 //    after `ddlwaitms` the table's readers are cancelled and its lock is given back; the table is loaded
-//    later.
+//    later. A reader that still holds its lock at the next look is ended.
 //
 // It ends when told to, when its snapshot session dies, or when no task has owned the folder for
 // kOrphanMinutes. Files in the task's folder: NAME.sock (requests), NAME.state (pid, start time, snapshot,
@@ -29,11 +29,15 @@
 
 namespace godwit::postgres {
 
+// How many blocks of a table one slice of a load that begins now has: attribute sliceBlocks.
+[[nodiscard]] std::int64_t slice_blocks(const EndpointConfig& endpoint);
+
 struct KeeperState {
     ProcessId process;
-    std::string snapshot;  // re-exported name
-    std::string mark;      // SnapshotMark token, empty without capture
-    std::string start;     // log start, empty without capture
+    std::string snapshot;           // re-exported name
+    std::string mark;               // SnapshotMark token, empty without capture
+    std::string start;              // log start, empty without capture
+    std::int64_t slice_blocks = 0;  // as wide as the ledger's slices are; 0: not known
 };
 
 // The task's end. Use by one thread at a time.
@@ -57,6 +61,8 @@ public:
     // Locks the table (with its leaves) and verifies that the snapshot and the present agree about its shape.
     // failed_precondition: they do not; load it under a new snapshot.
     [[nodiscard]] Result<> lock(const TableName& table);
+    // aborted: the lock had to be given back already.
+    [[nodiscard]] Result<> check(const TableName& table);
     // Gives the lock back. aborted: it had to be given back before (a waiting ALTER), what was read is void.
     [[nodiscard]] Result<> unlock(const TableName& table);
     void end();

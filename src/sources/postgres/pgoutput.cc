@@ -78,9 +78,19 @@ void PgoutputDecoder::restart(Lsn from) {
 }
 
 void PgoutputDecoder::reselect() {
-    for (auto& [oid, v] : common_) v->wanted = wants(v->relation);
+    const auto again = [this](Version& v) {
+        v.wanted = wants(v.relation);
+        if (!hooks_.refine) return;
+        Relation r = v.relation;
+        hooks_.refine(r);
+        if (r.identity == v.relation.identity && r.columns == v.relation.columns) return;
+        r.id = 0;  // rows from now on have another identity
+        v.relation = std::move(r);
+        v.written = false;
+    };
+    for (auto& [oid, v] : common_) again(*v);
     for (auto& [xid, stream] : streams_)
-        for (auto& [oid, v] : stream.versions) v->wanted = wants(v->relation);
+        for (auto& [oid, v] : stream.versions) again(*v);
 }
 
 Result<> PgoutputDecoder::decode(Bytes message, Lsn, ChangeSink& sink) {
@@ -177,6 +187,7 @@ Result<> PgoutputDecoder::relation(ByteReader& in) {
     if (!in_transaction_ && stream_ == nullptr) return damaged("Relation outside a transaction");
     subxid(in);
     auto fresh = std::make_shared<Version>();
+    fresh->number = ++relations_;
     Relation& r = fresh->relation;
     const auto oid = in.be<std::uint32_t>();
     r.source_id = oid;
@@ -382,7 +393,9 @@ Result<> PgoutputDecoder::stream_commit(ByteReader& in, ChangeSink& sink) {
     if (in.failed() || !in.at_end() || in_transaction_ || stream_ != nullptr || it == streams_.end())
         return damaged("Stream Commit");
     const bool wrote = it->second.wrote;
-    for (auto& [oid, v] : it->second.versions) common_[oid] = std::move(v);
+    for (auto& [oid, v] : it->second.versions)
+        if (auto& common = common_[oid]; common == nullptr || common->number <= v->number)
+            common = std::move(v);
     streams_.erase(it);
     last_ = nullptr;
     if (!wrote) {

@@ -25,6 +25,7 @@ private:
         Relation relation;  // id 0: not used yet
         bool wanted = true;
         bool written = false;
+        std::uint64_t number = 0;  // of the Relation message that brought it
     };
     using Versions = std::unordered_map<std::uint32_t, std::shared_ptr<Version>>;  // by table oid
     // Versions seen inside an open transaction are its own until it commits.
@@ -52,6 +53,7 @@ private:
     Result<> prepare_transaction(ChangeSink& sink);
 
     Versions common_;
+    std::uint64_t relations_ = 0;                            // Relation messages so far
     std::unordered_map<std::uint32_t, OpenStream> streams_;  // by top-level xid
     OpenStream* stream_ = nullptr;                           // between Stream Start and Stream Stop
     std::uint32_t stream_xid_ = 0;                           // 0: not within a stream

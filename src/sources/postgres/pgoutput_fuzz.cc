@@ -3,8 +3,8 @@
 
 #include <cstdlib>
 
+#include "fakes/recording_sink.h"
 #include "sources/postgres/pgoutput.h"
-#include "sources/postgres/recording_sink.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace godwit;
@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     hooks.wants = [](std::uint32_t oid, std::string_view, std::string_view) { return oid % 7 != 0; };
     hooks.message = [](const LogicalMessage&) -> Result<> { return {}; };
     PgoutputDecoder decoder(hooks);
-    RecordingSink sink;
+    test::RecordingSink sink;
     ByteReader in(Bytes(reinterpret_cast<const std::byte*>(data), size));
     while (!in.at_end()) {
         const auto length = in.le<std::uint16_t>();

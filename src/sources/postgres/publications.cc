@@ -109,11 +109,13 @@ std::vector<TableName> sorted(std::vector<TableName> tables) {
 struct State {
     bool exists = false, ours = true;
     std::vector<TableName> tables;
+    std::map<TableName, std::uint64_t> ids;
 };
 
 Result<std::map<std::string, State>> read_states(pg::Connection& session, const PublicationNames& names) {
     const auto rows = GW_TRY(session.query(
-        "SELECT p.pubname, pg_has_role(p.pubowner, 'USAGE'), n.nspname, c.relname FROM pg_publication p"
+        "SELECT p.pubname, pg_has_role(p.pubowner, 'USAGE'), n.nspname, c.relname, c.oid FROM pg_publication "
+        "p"
         " LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid LEFT JOIN pg_class c ON c.oid = r.prrelid"
         " LEFT JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname IN ($1, $2) ORDER BY 1, 3, 4",
         {names.all, names.inserts}));
@@ -122,7 +124,9 @@ Result<std::map<std::string, State>> read_states(pg::Connection& session, const 
         State& state = states[rows.text(i, 0)];
         state.exists = true;
         state.ours = rows.flag(i, 1);
-        if (!rows.null(i, 2)) state.tables.push_back({rows.text(i, 2), rows.text(i, 3)});
+        if (rows.null(i, 2)) continue;
+        state.tables.push_back({rows.text(i, 2), rows.text(i, 3)});
+        state.ids[state.tables.back()] = static_cast<std::uint64_t>(rows.number(i, 4));
     }
     return states;
 }
@@ -133,28 +137,32 @@ Result<std::vector<TableIdentity>> read_identities(pg::Connection& session,
                                                    const std::vector<TableName>& tables) {
     // A partitioned table is judged by its leaves, and by itself only while it has none.
     const auto rows = GW_TRY(session.query(
-        "WITH root AS (SELECT w.ord, c.oid, c.relkind, c.relpersistence, pg_has_role(c.relowner, 'USAGE') AS "
+        // nothing here may lock a table: an ALTER in flight would keep us waiting
+        "WITH RECURSIVE root AS (SELECT w.ord, c.oid, c.relkind, c.relpersistence, pg_has_role(c.relowner, "
+        "'USAGE') AS "
         "owned,"
         "   pg_get_userbyid(c.relowner) AS owner"
         "  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w(s, t, ord)"
         "  JOIN pg_namespace n ON n.nspname = w.s JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = "
         "w.t),"
-        " tree AS (SELECT r.ord, p.relid FROM root r, pg_partition_tree(r.oid) p WHERE r.relkind = 'p' AND "
-        "p.isleaf"
-        "   AND p.relid <> r.oid),"
+        " part AS (SELECT ord, oid AS relid, relkind FROM root WHERE relkind = 'p'"
+        "  UNION ALL SELECT p.ord, k.oid, k.relkind FROM part p JOIN pg_inherits i ON i.inhparent = p.relid"
+        "   JOIN pg_class k ON k.oid = i.inhrelid),"
+        " tree AS (SELECT ord, relid FROM part WHERE relkind <> 'p'),"
         " leaf AS (SELECT * FROM tree UNION ALL SELECT ord, oid FROM root r"
         "   WHERE relkind IN ('r', 'p') AND NOT EXISTS (SELECT FROM tree t WHERE t.ord = r.ord)),"
         " judged AS (SELECT f.ord, l.oid, l.relname, l.relreplident, i.indexrelid, i.indkey, i.indnkeyatts, "
-        "l.relkind,"
+        "l.relkind, l.relpersistence,"
         "   EXISTS (SELECT FROM pg_index d WHERE d.indrelid = l.oid AND d.indisprimary AND NOT "
         "d.indimmediate) AS deferred"
         "  FROM leaf f JOIN pg_class l ON l.oid = f.relid LEFT JOIN pg_index i ON i.indrelid = l.oid AND "
         "i.indimmediate"
-        "   AND i.indisvalid AND CASE l.relreplident WHEN 'f' THEN i.indisprimary"
-        "    ELSE i.indexrelid = pg_get_replica_identity_index(l.oid) END)"
+        "   AND i.indisvalid AND i.indislive AND i.indisunique AND i.indpred IS NULL"
+        "   AND CASE l.relreplident WHEN 'i' THEN i.indisreplident WHEN 'n' THEN false ELSE i.indisprimary "
+        "END)"
         " SELECT r.ord, r.oid, r.relkind IN ('r', 'p') AND r.relpersistence = 'p', r.owned, r.owner,"
         "  j.oid, j.relname, j.relreplident, j.indexrelid IS NOT NULL, j.deferred, a.attname"
-        " FROM root r LEFT JOIN judged j ON j.ord = r.ord AND j.relkind <> 'f'"
+        " FROM root r LEFT JOIN judged j ON j.ord = r.ord AND j.relkind <> 'f' AND j.relpersistence = 'p'"
         "  LEFT JOIN LATERAL generate_series(0, j.indnkeyatts - 1) k ON true"
         "  LEFT JOIN pg_attribute a ON a.attrelid = j.oid AND a.attnum = j.indkey[k]"
         " ORDER BY r.ord, j.oid, a.attnum",
@@ -194,8 +202,12 @@ PublicationNames publication_names(const std::string& slot) { return {slot, "i" 
 Result<PublishedTables> read_publications(pg::Connection& session, const std::string& slot) {
     const auto names = publication_names(slot);
     auto states = GW_TRY(read_states(session, names));
+    std::set<std::uint64_t> ids;
+    for (const auto& [name, state] : states)
+        for (const auto& [table, id] : state.ids) ids.insert(id);
     return PublishedTables{states[names.all].exists && states[names.inserts].exists,
-                           std::move(states[names.all].tables), std::move(states[names.inserts].tables)};
+                           std::move(states[names.all].tables), std::move(states[names.inserts].tables),
+                           std::move(ids)};
 }
 
 Result<> check_publication_rights(pg::Connection& session, const std::string& slot,
@@ -232,7 +244,8 @@ Result<> check_publication_rights(pg::Connection& session, const std::string& sl
 
 Result<PublicationChanges> mend_publications(pg::Connection& session, const std::string& slot,
                                              const std::vector<TableName>& tables,
-                                             const std::vector<TableName>& promote) {
+                                             const std::vector<TableName>& promote,
+                                             const std::set<std::uint64_t>& ids) {
     const auto names = publication_names(slot);
     const std::set<TableName> may_rise(promote.begin(), promote.end());
     for (int attempt = 1;; ++attempt) {
@@ -247,7 +260,8 @@ Result<PublicationChanges> mend_publications(pg::Connection& session, const std:
         std::vector<TableName> all_add, all_drop, inserts_add, inserts_drop;
         std::set<TableName> wanted;
         for (const auto& t : changes.tables) {
-            if (!t.publishable || !wanted.insert(t.name).second) continue;
+            if (!t.publishable || (!ids.empty() && !ids.contains(t.oid))) continue;
+            if (!wanted.insert(t.name).second) continue;
             const bool usable = t.identity != RowIdentity::none || !GW_RULE("publish.identity");
             const bool is_all = in_all.contains(t.name), is_inserts = in_inserts.contains(t.name);
             const bool to_all = usable && (is_all || !is_inserts || may_rise.contains(t.name));
@@ -258,15 +272,24 @@ Result<PublicationChanges> mend_publications(pg::Connection& session, const std:
             if (to_all != is_all) (to_all ? all_add : all_drop).push_back(t.name);
             if (to_all == is_inserts) (to_all ? inserts_drop : inserts_add).push_back(t.name);
         }
-        for (const auto& t : in_all)
-            if (!wanted.contains(t)) all_drop.push_back(t);
-        for (const auto& t : in_inserts)
-            if (!wanted.contains(t)) inserts_drop.push_back(t);
         std::set<TableName> gone;
-        for (const auto* list : {&in_all, &in_inserts})
-            for (const auto& t : *list)
-                if (!wanted.contains(t)) gone.insert(t);
+        for (const auto& [state, drop] : {std::pair{&all, &all_drop}, std::pair{&inserts, &inserts_drop}})
+            for (const auto& [t, id] : state->ids)
+                if (!wanted.contains(t) && !ids.contains(id)) {
+                    drop->push_back(t);
+                    gone.insert(t);
+                }
         changes.removed.assign(gone.begin(), gone.end());
+        // by number, what each is to hold: a name may go to another table before we use it
+        std::set<std::uint64_t> all_ids, inserts_ids;
+        for (const auto& [state, drop, left] :
+             {std::tuple{&all, &all_drop, &all_ids}, std::tuple{&inserts, &inserts_drop, &inserts_ids}})
+            for (const auto& [t, id] : state->ids)
+                if (std::ranges::find(*drop, t) == drop->end()) left->insert(id);
+        for (const auto& t : changes.tables) {
+            if (std::ranges::find(all_add, t.name) != all_add.end()) all_ids.insert(t.oid);
+            if (std::ranges::find(inserts_add, t.name) != inserts_add.end()) inserts_ids.insert(t.oid);
+        }
 
         std::vector<std::string> statements;
         const auto create = [&](const std::string& name, const char* operations) {
@@ -290,6 +313,13 @@ Result<PublicationChanges> mend_publications(pg::Connection& session, const std:
             // ADD TABLE holds a lock that keeps an identity from being dropped: what is true now stays so
             for (const auto& t : GW_TRY(read_identities(session, all_add)))
                 if (t.identity == RowIdentity::none && GW_RULE("publish.identity")) return false;
+            auto after = GW_TRY(read_states(session, names));
+            const auto holds = [](const State& state, const std::set<std::uint64_t>& wanted_ids) {
+                std::set<std::uint64_t> held;
+                for (const auto& [t, id] : state.ids) held.insert(id);
+                return held == wanted_ids;
+            };
+            if (!holds(after[names.all], all_ids) || !holds(after[names.inserts], inserts_ids)) return false;
             GW_CHECK(session.run("COMMIT"));
             return true;
         };
@@ -301,9 +331,7 @@ Result<PublicationChanges> mend_publications(pg::Connection& session, const std:
                                       done.error().code == ErrorCode::aborted ||
                                       done.error().code == ErrorCode::already_exists;
         if (again && attempt < kAttempts) continue;
-        if (done)
-            return fail(ErrorCode::aborted, "a table lost its replica identity while it was published",
-                        Retry::call);
+        if (done) return fail(ErrorCode::aborted, "tables changed while they were published", Retry::call);
         if (done.error().code == ErrorCode::permission_denied)
             GW_CHECK(check_publication_rights(session, slot, tables));
         return std::unexpected(std::move(done).error().with("publications of slot " + slot));
@@ -331,7 +359,41 @@ Result<ForeignPublication> read_foreign_publication(pg::Connection& session, con
                            rows.flag(0, 3), rows.flag(0, 4), {}};
     for (int i = 0; i < rows.size(); ++i)
         if (!rows.null(i, 5)) out.tables.push_back({rows.text(i, 5), rows.text(i, 6)});
+    const auto limited = GW_TRY(session.query(
+        "SELECT n.nspname, c.relname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid"
+        " JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace, to_jsonb(r) j"
+        " WHERE p.pubname = $1 AND (j->>'prattrs' IS NOT NULL OR j->>'prqual' IS NOT NULL)",
+        {name}));
+    for (int i = 0; i < limited.size(); ++i) out.limited.insert({limited.text(i, 0), limited.text(i, 1)});
     return out;
+}
+
+Result<> check_foreign_publication(pg::Connection& session, const std::string& name,
+                                   const std::vector<TableSchema>& tables) {
+    const auto p = GW_TRY(read_foreign_publication(session, name));
+    const std::set<TableName> published(p.tables.begin(), p.tables.end());
+    std::vector<TableName> missing, limited;
+    bool partitioned = false, keyed = false;
+    for (const auto& t : tables) {
+        partitioned = partitioned || t.partitioned;
+        keyed = keyed || t.identity != RowIdentity::none;
+        if (p.limited.contains(t.name)) limited.push_back(t.name);
+        if (!published.contains(t.name) && !(t.partitioned && !p.via_root)) missing.push_back(t.name);
+    }
+    const std::string quoted = pg::quote_name(name);
+    std::string lacks;
+    const auto add = [&](const std::string& part) { lacks += (lacks.empty() ? "" : "; ") + part; };
+    if (!p.inserts || !p.truncates || (keyed && (!p.updates || !p.deletes)))
+        add(fmt::format("ALTER PUBLICATION {} SET (publish = 'insert, update, delete, truncate')", quoted));
+    if (partitioned && !p.via_root)
+        add(fmt::format("ALTER PUBLICATION {} SET (publish_via_partition_root = true)", quoted));
+    if (!missing.empty()) add(fmt::format("ALTER PUBLICATION {} ADD TABLE {}", quoted, listed(missing)));
+    if (!limited.empty()) add("no column list and no WHERE for " + listed(limited));
+    if (lacks.empty()) return {};
+    return fail(ErrorCode::failed_precondition,
+                fmt::format("publication {} (PublicationName) does not publish all that this task follows. "
+                            "Missing: {}. Or leave PublicationName out",
+                            quoted, lacks));
 }
 
 }  // namespace godwit::postgres

@@ -6,6 +6,7 @@
 // others). Both exist before the slot, else decoding of what was written before them fails.
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ struct PublicationNames {
 struct PublishedTables {
     bool exists = false;  // both publications
     std::vector<TableName> all, inserts;
+    std::set<std::uint64_t> ids;  // of both
 };
 [[nodiscard]] Result<PublishedTables> read_publications(pg::Connection& session, const std::string& slot);
 
@@ -61,10 +63,12 @@ struct PublicationChanges {
 };
 // Makes the two publications hold exactly `tables` (those that cannot be published are left out): creates,
 // adds, removes and moves in one transaction. Idempotent, and only reads when there is nothing to do. A table
-// moves from inserts to all operations only when it is named in `promote`.
+// moves from inserts to all operations only when it is named in `promote`. `ids`: their numbers, when known;
+// a published table of theirs stays whatever its name is by now, and who else has got a name is left alone.
 [[nodiscard]] Result<PublicationChanges> mend_publications(pg::Connection& session, const std::string& slot,
                                                            const std::vector<TableName>& tables,
-                                                           const std::vector<TableName>& promote = {});
+                                                           const std::vector<TableName>& promote = {},
+                                                           const std::set<std::uint64_t>& ids = {});
 // Idempotent.
 [[nodiscard]] Result<> drop_publications(pg::Connection& session, const std::string& slot);
 
@@ -72,8 +76,12 @@ struct PublicationChanges {
 struct ForeignPublication {
     bool inserts = false, updates = false, deletes = false, truncates = false, via_root = false;
     std::vector<TableName> tables;
+    std::set<TableName> limited;  // to some columns or rows
 };
 [[nodiscard]] Result<ForeignPublication> read_foreign_publication(pg::Connection& session,
                                                                   const std::string& name);
+// failed_precondition says what it does not publish of these tables.
+[[nodiscard]] Result<> check_foreign_publication(pg::Connection& session, const std::string& name,
+                                                 const std::vector<TableSchema>& tables);
 
 }  // namespace godwit::postgres

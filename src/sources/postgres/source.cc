@@ -7,12 +7,14 @@
 #include <set>
 
 #include "base/failpoint.h"
+#include "codecs/pg/describe.h"
 #include "codecs/pg/digest.h"
 #include "sources/postgres/artifacts.h"
 #include "sources/postgres/catalogue.h"
 #include "sources/postgres/connect.h"
 #include "sources/postgres/log_stream.h"
 #include "sources/postgres/pgoutput.h"
+#include "sources/postgres/portable_sink.h"
 #include "sources/postgres/publications.h"
 #include "sources/postgres/slot.h"
 #include "sources/postgres/test_decoding.h"
@@ -21,7 +23,6 @@ namespace godwit::postgres {
 namespace {
 
 constexpr std::string_view kMarkPrefix = "lsn:";
-constexpr std::int64_t kSliceBlocks = 2048;            // 16 MB; attribute sliceBlocks
 constexpr std::uint64_t kSlicesPerLeafMax = 1U << 18;  // slice numbers: leaf in the upper 14 bits
 constexpr std::size_t kLeavesMax = 1U << 14;
 constexpr std::size_t kBlockBytes = 64U << 10;  // rows are joined to blocks of this size
@@ -38,6 +39,25 @@ std::string plugin_of(const EndpointConfig& endpoint) {
         p += c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     if (p == "test_decoding") return p;
     return "pgoutput";  // also for no_preference, and in place of pglogical
+}
+
+class WaitsForLocks {
+public:
+    explicit WaitsForLocks(pg::Connection& session) : session_(session) {}
+    WaitsForLocks(const WaitsForLocks&) = delete;
+    WaitsForLocks& operator=(const WaitsForLocks&) = delete;
+    ~WaitsForLocks() {
+        if (session_.healthy()) [[maybe_unused]]
+            auto ignored = session_.run("SET lock_timeout = 0");
+    }
+
+private:
+    pg::Connection& session_;
+};
+
+bool publishes(const ForeignPublication& publication, const TableName& name) {
+    return !publication.limited.contains(name) &&
+           std::ranges::find(publication.tables, name) != publication.tables.end();
 }
 
 }  // namespace
@@ -119,17 +139,24 @@ Result<std::vector<TableSchema>> PostgresSource::tables(const Selection& selecti
     pg::Connection* c = GW_TRY(control());
     auto found = GW_TRY(read_tables(*c, &selection, partitions_as_root()));
     GW_CHECK(read_extras(*c, found));
+    for (auto& t : found) add_portable_types(t, portable_options());
     return found;
 }
 
 Result<TableSchema> PostgresSource::describe(const TableName& name) {
     const std::lock_guard lock(control_mutex_);
     pg::Connection* c = GW_TRY(control());
-    return read_table(*c, name);
+    auto found = GW_TRY(read_table(*c, name));
+    add_portable_types(found, portable_options());
+    return found;
 }
 
 std::vector<std::string> PostgresSource::load_formats(const TableSchema&) const {
-    return {"pg.binary", "pg.csv"};
+    return {"pg.binary", "pg.csv", std::string(kRowsCopy)};
+}
+
+std::vector<std::string> PostgresSource::stream_formats() const {
+    return {"pg.binary", "pg.text", std::string(kCellsCopy)};
 }
 
 // ---------------------------------------------------------------------------------------------- slot
@@ -156,6 +183,12 @@ Result<PostgresSource::SlotRecord> PostgresSource::slot_record(bool fresh) {
                     "rolled back: create the slot with pgoutput, or set PluginName=test_decoding to "
                     "accept that",
                     user_slot));
+        if (info->two_phase)
+            return fail(
+                ErrorCode::failed_precondition,
+                fmt::format("replication slot \"{}\" decodes prepared transactions (two_phase), which "
+                            "godwit does not follow: create it without",
+                            user_slot));
         slot_ = SlotRecord{user_slot, info->plugin, false};
         return *slot_;
     }
@@ -185,29 +218,61 @@ Result<PostgresSource::SlotRecord> PostgresSource::slot_record(bool fresh) {
 }
 
 // Adds tables to what is captured. The publications always get the whole set: a table that dropped out of
-// them, even for a moment, would lose the changes of that moment.
-Result<> PostgresSource::publish(const std::vector<TableSchema>& tables) {
-    std::vector<TableName> names;
+// them, even for a moment, would lose the changes of that moment. `begin`: their changes are wanted from now
+// on, so these come into the publications, and rise in them, whatever they have missed; others only with a
+// load of theirs.
+Result<> PostgresSource::publish(const std::vector<TableSchema>& tables, bool begin) {
+    std::vector<TableSchema> followed;
     {
         const std::lock_guard lock(tables_mutex_);
         for (const auto& t : tables) captured_[t.name] = std::make_shared<const TableSchema>(t);
         for (const auto& [name, t] : captured_)
-            if (!t->is_view && !t->full_load_only) names.push_back(name);
+            if (!t->is_view && !t->full_load_only) followed.push_back(*t);
         if (running_stream_ != nullptr) running_stream_->reselect();
     }
-    if (slot_->plugin != "pgoutput" || !endpoint_.attribute("publicationname").empty()) return {};
+    for (const auto& t : followed)
+        for (std::size_t i = 0; i < t.leaf_states.size(); ++i)
+            if (!t.leaf_states[i].logged &&
+                std::ranges::find(tables, t.name, &TableSchema::name) != tables.end())
+                context_.log->warning(
+                    Component::tables_manager,
+                    fmt::format("partition {} of table {} is unlogged or foreign: its rows are loaded, and "
+                                "changes of them are not captured",
+                                t.leaves[i].text(), t.name.text()));
+    if (slot_->plugin != "pgoutput") return {};
     pg::Connection* c = GW_TRY(control());
-    GW_CHECK(check_publication_rights(*c, slot_->name, names));
-    GW_TRY(mend_publications(*c, slot_->name, names));
+    if (const auto own = endpoint_.attribute("publicationname"); !own.empty())
+        return check_foreign_publication(*c, own, followed);
+    std::vector<TableName> loaded;
+    if (begin)
+        for (const auto& t : tables) loaded.push_back(t.name);
+    GW_TRY(mend(*c, followed, loaded));
     return {};
+}
+
+// Those of `tables` that are in the publications by now stay there; `loaded` come into them.
+Result<PublicationChanges> PostgresSource::mend(pg::Connection& c, const std::vector<TableSchema>& tables,
+                                                const std::vector<TableName>& loaded) {
+    const auto published = GW_TRY(read_publications(c, slot_->name));
+    std::vector<TableName> names;
+    std::set<std::uint64_t> ids;
+    for (const auto& t : tables) {
+        ids.insert(t.source_id);
+        if (published.ids.contains(t.source_id) || std::ranges::find(loaded, t.name) != loaded.end())
+            names.push_back(t.name);
+    }
+    if (!loaded.empty()) GW_CHECK(check_publication_rights(c, slot_->name, names));
+    auto mended = GW_TRY(mend_publications(c, slot_->name, names, loaded, ids));
+    demoted_.insert(mended.demoted.begin(), mended.demoted.end());
+    return mended;
 }
 
 // ---------------------------------------------------------------------------------------------- load
 
 Result<LoadContext> PostgresSource::begin_load(const LoadRequest& request,
                                                const std::vector<TableSchema>& tables, std::stop_token stop) {
-    const std::lock_guard lock(control_mutex_);
     const std::filesystem::path folder = context_.task_folder;
+    std::unique_lock lock(control_mutex_);
     if (request.resume) {
         if (auto keeper = KeeperClient::find(folder, "keeper")) {
             LoadContext load;
@@ -217,7 +282,7 @@ Result<LoadContext> PostgresSource::begin_load(const LoadRequest& request,
             load.resumed = true;
             if (request.capture) {
                 GW_TRY(slot_record(false));
-                GW_CHECK(publish(tables));
+                GW_CHECK(publish(tables, false));
             }
             const std::lock_guard keepers(keepers_mutex_);
             keepers_.insert_or_assign(load.snapshot, std::move(*keeper));
@@ -239,22 +304,25 @@ Result<LoadContext> PostgresSource::begin_load(const LoadRequest& request,
     std::string import;
     std::optional<pg::Connection> replication;
     if (request.capture) {
-        GW_TRY(slot_record(true));
-        GW_CHECK(publish(tables));
+        const auto record = GW_TRY(slot_record(true));
+        GW_CHECK(publish(tables, true));
+        // it waits for the application's transactions, and nobody else has to
+        lock.unlock();
         replication = GW_TRY(pg::Connection::open(source_options(endpoint_, context_.task_id, "slot", true)));
-        pg::Connection* c = GW_TRY(control());
+        auto observer = GW_TRY(session("slot-watch"));
         SlotRequest ask;
-        ask.plugin = slot_->plugin;
+        ask.plugin = record.plugin;
         ask.wait_max = std::chrono::seconds(request.wait_s_max);
-        if (slot_->ours) {
-            ask.name = slot_->name;
+        if (record.ours) {
+            ask.name = record.name;
         } else {
             // a slot of the user's own cannot export a snapshot: a temporary one names the point that divides
             // what the snapshot holds from what the user's slot still brings
             ask.name = ("gwtmp_" + context_.task_id).substr(0, 60);
             ask.temporary = true;
+            GW_CHECK(drop_left_slot(observer, ask.name, stop));
         }
-        auto slot = GW_TRY(create_slot(*replication, *c, ask, *context_.clock, stop));
+        auto slot = GW_TRY(create_slot(*replication, observer, ask, *context_.clock, stop));
         GW_FAILPOINT("load.slot_created");
         import = slot.snapshot;
         load.start = to_position(slot.consistent_point);
@@ -268,25 +336,35 @@ Result<LoadContext> PostgresSource::begin_load(const LoadRequest& request,
     return load;
 }
 
-Result<LoadContext> PostgresSource::begin_table_load(const TableSchema& table, bool newly_published,
+// A killed process leaves its temporary slot behind until the server misses it.
+Result<> PostgresSource::drop_left_slot(pg::Connection& session, const std::string& name,
+                                        std::stop_token stop) {
+    return drop_slot(session, name, "godwit/" + context_.task_id + "/", *context_.clock, stop);
+}
+
+Result<LoadContext> PostgresSource::begin_table_load(const std::vector<TableSchema>& tables, bool follow,
                                                      std::uint32_t wait_s_max, std::stop_token stop) {
-    const std::lock_guard lock(control_mutex_);
-    (void)newly_published;  // a slot-exported snapshot is exact for both cases
     LoadContext load;
-    if (slot_) GW_CHECK(publish({table}));
+    int number = 0;
+    {
+        const std::lock_guard lock(control_mutex_);
+        number = next_keeper_++;
+        if (slot_ && follow) GW_CHECK(publish(tables, true));
+    }
     auto replication =
         GW_TRY(pg::Connection::open(source_options(endpoint_, context_.task_id, "slot", true)));
-    pg::Connection* c = GW_TRY(control());
+    auto observer = GW_TRY(session("slot-watch"));
     SlotRequest ask;
-    ask.name = ("gwtmp_" + std::to_string(next_keeper_) + "_" + context_.task_id).substr(0, 60);
+    ask.name = ("gwtmp_" + std::to_string(number) + "_" + context_.task_id).substr(0, 60);
     ask.temporary = true;
     ask.wait_max = std::chrono::seconds(wait_s_max);
-    auto slot = GW_TRY(create_slot(replication, *c, ask, *context_.clock, stop));
+    GW_CHECK(drop_left_slot(observer, ask.name, stop));
+    auto slot = GW_TRY(create_slot(replication, observer, ask, *context_.clock, stop));
     load.start = to_position(slot.consistent_point);
     load.mark.token = std::string(kMarkPrefix) + to_token(slot.consistent_point);
     auto keeper = GW_TRY(KeeperClient::spawn(context_.program, context_.task_folder,
-                                             fmt::format("keeper{}", next_keeper_++), context_.task_id,
-                                             endpoint_, slot.snapshot, load.mark.token, load.start.token));
+                                             fmt::format("keeper{}", number), context_.task_id, endpoint_,
+                                             slot.snapshot, load.mark.token, load.start.token));
     load.snapshot = keeper.state().snapshot;
     const std::lock_guard keepers(keepers_mutex_);
     keepers_.insert_or_assign(load.snapshot, std::move(keeper));
@@ -306,8 +384,9 @@ Result<pg::Connection> PostgresSource::reader(const std::string& snapshot) {
     // one transaction per slice: locks on tables that are done are not kept
     auto begun = c->run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT " +
                         pg::quote_literal(snapshot));
-    // its holder died: no table's own fault, a new start finds another way
-    if (!begun && begun.error().sqlstate.starts_with("22"))
+    // Its holder died, which servers say in several ways: no table's own fault, a new start finds another
+    // way. 57: somebody has cancelled us.
+    if (!begun && c->healthy() && !begun.error().sqlstate.starts_with("57"))
         return fail(ErrorCode::unavailable, "the keeper of the load's snapshot is gone",
                     Retry::from_checkpoint);
     GW_CHECK(std::move(begun));
@@ -321,19 +400,22 @@ void PostgresSource::give_back(pg::Connection c) {
 }
 
 Result<TableLoad> PostgresSource::open_table(const LoadContext& load, const TableName& table) {
+    // As it was when the snapshot was taken: slices of another width under the same numbers are other rows.
+    std::int64_t blocks_each = slice_blocks(endpoint_);
     {
         const std::lock_guard lock(keepers_mutex_);
         const auto it = keepers_.find(load.snapshot);
         if (it == keepers_.end()) return fail(ErrorCode::internal, "no keeper for this snapshot");
         GW_CHECK(it->second.lock(table));
+        if (it->second.state().slice_blocks > 0) blocks_each = it->second.state().slice_blocks;
     }
     auto c = GW_TRY(reader(load.snapshot));
     TableLoad t;
     t.schema = GW_TRY(read_table(c, table));
+    add_portable_types(t.schema, portable_options());
     t.leaves = t.schema.leaves;
     if (t.leaves.empty()) t.leaves.push_back(table);
-    const auto width =
-        static_cast<std::uint64_t>(std::max<std::int64_t>(1, endpoint_.number("sliceblocks", kSliceBlocks)));
+    const auto width = static_cast<std::uint64_t>(blocks_each);
     for (std::size_t i = 0; i < t.leaves.size(); ++i) {
         const auto size = GW_TRY(c.query(fmt::format(
             "SELECT c.relkind, pg_catalog.pg_relation_size(c.oid) / "
@@ -370,9 +452,13 @@ Result<TableLoad> PostgresSource::open_table(const LoadContext& load, const Tabl
 Result<std::uint64_t> PostgresSource::read_slice(const LoadContext& load, const TableLoad& table,
                                                  const Slice& slice, const std::string& format,
                                                  LoadSink& sink, std::stop_token stop) {
+    const bool portable = format == kRowsCopy;
     std::string columns;
     for (const auto& c : table.schema.columns)
-        if (!c.generated) columns += (columns.empty() ? "" : ", ") + pg::quote_name(c.name);
+        if (!c.generated)
+            columns += (columns.empty() ? "" : ", ") +
+                       (portable ? portable_expression(c, table.schema.types, portable_options())
+                                 : pg::quote_name(c.name));
     std::string where;
     if (!slice.low.empty()) {
         where = fmt::format(" WHERE ctid >= '({},0)'::pg_catalog.tid", slice.low);
@@ -380,9 +466,11 @@ Result<std::uint64_t> PostgresSource::read_slice(const LoadContext& load, const 
     }
     const auto& leaf = table.leaves[slice.leaf];
     const std::string only = table.schema.is_view ? "" : "ONLY ";
-    const std::string sql = fmt::format(
-        "COPY (SELECT {} FROM {}{}{}) TO STDOUT ({})", columns, only, pg::quote_name(leaf.schema, leaf.table),
-        where, format == "pg.binary" ? "FORMAT binary" : "FORMAT csv, FORCE_QUOTE *, ENCODING 'UTF8'");
+    const std::string sql = fmt::format("COPY (SELECT {} FROM {}{}{}) TO STDOUT ({})", columns, only,
+                                        pg::quote_name(leaf.schema, leaf.table), where,
+                                        format == "pg.binary" ? "FORMAT binary"
+                                        : portable            ? "FORMAT text, ENCODING 'UTF8'"
+                                                              : "FORMAT csv, FORCE_QUOTE *, ENCODING 'UTF8'");
     auto c = GW_TRY(reader(load.snapshot));
     ByteBuffer block;
     block.reserve(kBlockBytes + 4096);
@@ -398,8 +486,18 @@ Result<std::uint64_t> PostgresSource::read_slice(const LoadContext& load, const 
         in_block = 0;
         return wrote;
     });
-    if (!outcome)
+    if (!outcome) {
+        // a lost session is everybody's misfortune, unless the keeper has ended it for a waiting statement
+        if (outcome.error().retry == Retry::from_checkpoint) {
+            const std::lock_guard lock(keepers_mutex_);
+            if (const auto it = keepers_.find(load.snapshot); it != keepers_.end())
+                GW_CHECK(it->second.check(table.schema.name));
+        }
+        // a row that the server cannot print (a value of 1 GB as text) or read is its table's misfortune
+        if (c.healthy() && outcome.error().code == ErrorCode::internal && !outcome.error().sqlstate.empty())
+            outcome.error().code = ErrorCode::unsupported;
         return std::unexpected(std::move(outcome).error().with("table " + table.schema.name.text()));
+    }
     if (!block.empty()) GW_CHECK(sink.write(block.view(), in_block));
     give_back(std::move(c));
     return *outcome;
@@ -423,10 +521,11 @@ void PostgresSource::end_load(const LoadContext& load) {
 
 // ---------------------------------------------------------------------------------------------- positions
 
-bool PostgresSource::contains(const SnapshotMark& mark, const Record& begin) const {
+Contained PostgresSource::contains(const SnapshotMark& mark, const Record& begin) const {
     const auto lsn = mark_lsn(mark);
     // of a slot's own snapshot: exactly the transactions that commit before its consistent point
-    return lsn && GW_RULE("mark.contains") && begin.order < lsn->value();
+    const bool in = lsn && GW_RULE("mark.contains") && begin.order < lsn->value();
+    return in ? Contained::yes : Contained::no;
 }
 
 bool PostgresSource::passed(const SnapshotMark& mark, const Position& position) const {
@@ -459,7 +558,7 @@ Result<Position> PostgresSource::begin_capture(const Position& from, const std::
                                                std::stop_token stop) {
     const std::lock_guard lock(control_mutex_);
     auto record = GW_TRY(slot_record(true));
-    GW_CHECK(publish(tables));
+    GW_CHECK(publish(tables, true));
     pg::Connection* c = GW_TRY(control());
     if (!record.ours) {
         auto info = GW_TRY(require_slot(*c, record.name));
@@ -514,7 +613,7 @@ Result<std::optional<Position>> PostgresSource::parted(std::uint32_t timeline) {
 Result<Position> PostgresSource::resume_capture(const std::vector<TableSchema>& tables) {
     const std::lock_guard lock(control_mutex_);
     GW_TRY(slot_record(false));
-    GW_CHECK(publish(tables));
+    GW_CHECK(publish(tables, false));
     pg::Connection* c = GW_TRY(control());
     auto info = require_slot(*c, slot_->name);
     if (!info && info.error().code == ErrorCode::not_found)
@@ -636,7 +735,14 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
         const std::lock_guard lock(tables_mutex_);
         running_stream_ = &log_stream;
     }
-    auto outcome = log_stream.run(start, sink, stop);
+    PortableSink portable(sink, portable_options(), [this](const Relation& relation) {
+        const std::lock_guard captured(tables_mutex_);
+        const auto it = std::ranges::find_if(
+            captured_, [&](const auto& t) { return t.second->source_id == relation.source_id; });
+        return it == captured_.end() ? nullptr : it->second;
+    });
+    auto outcome =
+        log_stream.run(start, stream_format_ == kCellsCopy ? static_cast<ChangeSink&>(portable) : sink, stop);
     const std::lock_guard lock(tables_mutex_);
     running_stream_ = nullptr;
     return outcome;
@@ -689,9 +795,24 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
                                                                     const std::vector<TableSchema>& known) {
     const std::lock_guard lock(control_mutex_);
     pg::Connection* c = GW_TRY(control());
+    // a lock that somebody holds for long is met again at the next poll
+    GW_CHECK(c->run("SET lock_timeout = '5s'"));
+    const WaitsForLocks after(*c);
     auto found = GW_TRY(read_tables(*c, &selection, partitions_as_root()));
+    for (auto& t : found) add_portable_types(t, portable_options());
+    const auto own_publication = endpoint_.attribute("publicationname");
+    std::optional<ForeignPublication> foreign;
+    PublishedTables published;
+    if (slot_ && slot_->plugin == "pgoutput") {
+        if (own_publication.empty())
+            published = GW_TRY(read_publications(*c, slot_->name));
+        else
+            foreign = GW_TRY(read_foreign_publication(*c, own_publication));
+    }
     // Behind it: what the catalogue shows was committed before this place of the log.
-    const auto now = GW_TRY(c->query("SELECT pg_catalog.pg_current_wal_insert_lsn()"));
+    const auto now = GW_TRY(
+        c->query("SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() "
+                 "ELSE pg_catalog.pg_current_wal_insert_lsn() END"));
     const Position seen = to_position(GW_TRY(parse_lsn(now.text(0, 0))));
     std::vector<CatalogueChange> changes;
     const auto report = [&](CatalogueChange::Kind kind, const TableSchema& t) -> CatalogueChange& {
@@ -707,13 +828,31 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
     std::map<std::uint64_t, const TableSchema*> by_id;
     for (const auto& t : found) by_id[t.source_id] = &t;
     std::set<std::uint64_t> known_ids;
-    std::vector<TableName> names;
+    std::vector<TableSchema> followed;
+    std::vector<std::uint32_t> absent;
+    for (const auto& t : known)
+        if (!by_id.contains(t.source_id)) absent.push_back(static_cast<std::uint32_t>(t.source_id));
+    std::map<std::uint64_t, TableName> unselected;  // they live under names that nobody selects
+    if (!absent.empty()) {
+        const auto rows = GW_TRY(
+            c->query("SELECT k.oid, n.nspname, k.relname FROM pg_catalog.pg_class k "
+                     "JOIN pg_catalog.pg_namespace n ON n.oid = k.relnamespace WHERE k.oid = ANY ($1::oid[])",
+                     std::vector<pg::Param>{oid_array(absent)}));
+        for (int i = 0; i < rows.size(); ++i)
+            unselected[static_cast<std::uint64_t>(rows.number(i, 0))] = {rows.text(i, 1), rows.text(i, 2)};
+    }
     for (const auto& t : known) {
         known_ids.insert(t.source_id);
         const auto it = by_id.find(t.source_id);
         const TableName* name = it == by_id.end() ? nullptr : &it->second->name;
         if (name == nullptr) {
-            report(CatalogueChange::Kind::table_dropped, t);
+            const auto other = unselected.find(t.source_id);
+            if (other != unselected.end() && other->second != t.name)
+                report(CatalogueChange::Kind::rows_changed, t).reason =
+                    fmt::format("table {} is {} now, which the table mappings do not select", t.name.text(),
+                                other->second.text());
+            else
+                report(CatalogueChange::Kind::table_dropped, t);
             const std::lock_guard captured(tables_mutex_);
             captured_.erase(t.name);
             continue;
@@ -723,7 +862,8 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
             report(CatalogueChange::Kind::table_renamed, t).new_name = *name;
             renamed.push_back(&table);
         }
-        if (!t.is_view && !t.full_load_only) names.push_back(*name);
+        const bool logged = !t.is_view && !t.full_load_only;
+        if (logged) followed.push_back(table);
         const bool by_name = slot_ && slot_->plugin == "test_decoding";
         std::string why = rows_changed(t, table);
         // its lines name tables, and cannot be told from those of another table that had the name in between
@@ -732,6 +872,21 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         if (why.empty() && by_name && *name != t.name &&
             std::ranges::any_of(known, [&](const auto& other) { return other.name == *name; }))
             why = fmt::format("table {} has taken the name {} of another", t.name.text(), name->text());
+        if (why.empty() && t.full_load_only != table.full_load_only && !t.is_view)
+            why = fmt::format("table {} is {} logged", t.name.text(), t.full_load_only ? "now" : "no longer");
+        if (why.empty() && logged && slot_ && slot_->plugin == "pgoutput" &&
+            (foreign ? !publishes(*foreign, *name) : !published.ids.contains(t.source_id)))
+            why = fmt::format("table {} is not published, so its changes are not in the log", t.name.text());
+        // what the log's rows are named by, a root's relation does not say
+        if (why.empty() && table.partitioned && slot_ && slot_->plugin == "pgoutput") {
+            const std::lock_guard captured(tables_mutex_);
+            const auto at = captured_.find(t.name);
+            if (at != captured_.end() && at->second->source_id == t.source_id &&
+                at->second->identity != RowIdentity::none && table.identity != RowIdentity::none &&
+                (at->second->identity != table.identity ||
+                 at->second->identity_columns != table.identity_columns))
+                why = fmt::format("the rows of table {} have another replica identity", t.name.text());
+        }
         if (!why.empty()) {
             auto& change = report(CatalogueChange::Kind::rows_changed, t);
             change.reason = std::move(why);
@@ -762,16 +917,36 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         const std::lock_guard captured(tables_mutex_);
         if (running_stream_ != nullptr) running_stream_->reselect();
     }
-    for (const auto& t : found)
-        if (!known_ids.contains(t.source_id) && !t.is_view && !t.full_load_only)
+    for (const auto& t : found) {
+        if (known_ids.contains(t.source_id) || t.is_view || t.full_load_only) continue;
+        if (!foreign || publishes(*foreign, t.name))
             report(CatalogueChange::Kind::table_added, t);
-    if (slot_ && slot_->plugin == "pgoutput" && endpoint_.attribute("publicationname").empty()) {
-        auto mended = GW_TRY(mend_publications(*c, slot_->name, names));
-        TableSchema named;
-        for (const auto& t : mended.demoted)
-            named.name = t, report(CatalogueChange::Kind::identity_lost, named);
-        for (const auto& t : mended.promotable)
-            named.name = t, report(CatalogueChange::Kind::identity_gained, named);
+        else if (left_out_.insert(t.name).second)
+            context_.log->warning(Component::source_capture,
+                                  fmt::format("publication {} does not publish table {}: it is left out",
+                                              own_publication, t.name.text()));
+    }
+    if (slot_ && slot_->plugin == "pgoutput" && !foreign) {
+        // what was seen so far is told in any case
+        auto mended = mend(*c, followed, {});
+        const std::string error = mended ? "" : mended.error().text();
+        if (error != mend_error_ && !error.empty()) context_.log->warning(Component::source_capture, error);
+        mend_error_ = error;
+        const auto tell = [&](CatalogueChange::Kind kind, const TableName& name) -> CatalogueChange* {
+            const auto t = std::ranges::find(found, name, &TableSchema::name);
+            if (t == found.end() || !known_ids.contains(t->source_id)) return nullptr;
+            auto& change = report(kind, *t);
+            change.schema = std::make_shared<const TableSchema>(*t);
+            return &change;
+        };
+        for (const auto& t : std::exchange(demoted_, {})) tell(CatalogueChange::Kind::identity_lost, t);
+        if (mended)
+            for (const auto& t : mended->promotable)
+                if (auto* change = tell(CatalogueChange::Kind::identity_gained, t))
+                    change->reason = fmt::format(
+                        "table {} has a usable replica identity again, and what was updated and deleted "
+                        "while it had none is not in the log",
+                        t.text());
     }
     return changes;
 }
@@ -853,10 +1028,25 @@ std::vector<std::string> written_columns(const TableSchema& t) {
 
 }  // namespace
 
-Result<TableDigest> PostgresSource::digest(const LoadContext& load, const TableSchema& table,
+namespace {
+
+std::vector<std::string> digest_values(const TableSchema& table, const PortableOptions& options) {
+    std::vector<std::string> out;
+    for (const auto& c : table.columns)
+        if (!c.generated) out.push_back(portable_digest_value(c, table.types, options, true));
+    return out;
+}
+
+}  // namespace
+
+Result<TableDigest> PostgresSource::digest(const LoadContext& load, const TableSchema& table, DigestForm form,
                                            std::stop_token stop) {
     auto c = GW_TRY(reader(load.snapshot));
-    const auto r = GW_TRY(c.query(pg::digest_sql(whole_table(table), written_columns(table)), stop));
+    const auto sql =
+        form == DigestForm::portable
+            ? pg::portable_digest_sql(whole_table(table), digest_values(table, portable_options()))
+            : pg::digest_sql(whole_table(table), written_columns(table));
+    const auto r = GW_TRY(c.query(sql, stop));
     TableDigest d{static_cast<std::uint64_t>(r.number(0, 0)), r.text(0, 1)};
     give_back(std::move(c));
     return d;
@@ -864,12 +1054,19 @@ Result<TableDigest> PostgresSource::digest(const LoadContext& load, const TableS
 
 Result<std::vector<KeyDigest>> PostgresSource::key_digests(const LoadContext& load, const TableSchema& table,
                                                            std::uint32_t bucket, std::uint32_t buckets,
-                                                           std::stop_token stop) {
+                                                           DigestForm form, std::stop_token stop) {
     auto c = GW_TRY(reader(load.snapshot));
     std::vector<std::string> keys;
-    for (const auto& k : table.primary_key) keys.push_back(pg::quote_name(k));
-    const auto r = GW_TRY(
-        c.query(pg::key_digest_sql(whole_table(table), written_columns(table), keys, bucket, buckets), stop));
+    for (const auto& k : table.primary_key)
+        keys.push_back(form == DigestForm::portable
+                           ? portable_digest_value(*table.column(k), table.types, portable_options(), true)
+                           : pg::quote_name(k));
+    const auto sql =
+        form == DigestForm::portable
+            ? pg::portable_key_digest_sql(whole_table(table), digest_values(table, portable_options()), keys,
+                                          bucket, buckets)
+            : pg::key_digest_sql(whole_table(table), written_columns(table), keys, bucket, buckets);
+    const auto r = GW_TRY(c.query(sql, stop));
     std::vector<KeyDigest> out;
     for (int i = 0; i < r.size(); ++i) out.push_back({r.text(i, 0), r.text(i, 1)});
     give_back(std::move(c));

@@ -5,13 +5,16 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "codecs/pg/portable.h"
 #include "core/registry.h"
 #include "core/source.h"
 #include "sources/postgres/keeper.h"
 #include "sources/postgres/lsn.h"
+#include "sources/postgres/publications.h"
 #include "wire/pg/connection.h"
 
 namespace godwit::postgres {
@@ -36,13 +39,14 @@ public:
                                      std::stop_token stop) override;
     Result<> close_table(const LoadContext& load, const TableLoad& table) override;
     void end_load(const LoadContext& load) override;
-    Result<LoadContext> begin_table_load(const TableSchema& table, bool newly_published,
+    Result<LoadContext> begin_table_load(const std::vector<TableSchema>& tables, bool follow,
                                          std::uint32_t wait_s_max, std::stop_token stop) override;
 
-    bool contains(const SnapshotMark& mark, const Record& begin) const override;
+    Contained contains(const SnapshotMark& mark, const Record& begin) const override;
     bool passed(const SnapshotMark& mark, const Position& position) const override;
     Result<std::uint64_t> order(const Position& position) const override;
     Result<Position> parse_position(const std::string& native) const override;
+    std::vector<std::string> stream_formats() const override;
     void set_stream_format(const std::string& format) override { stream_format_ = format; }
     Result<Position> begin_capture(const Position& from, const std::vector<TableSchema>& tables,
                                    std::stop_token stop) override;
@@ -54,10 +58,10 @@ public:
     Result<std::vector<CatalogueChange>> poll_catalogue(const Selection& selection,
                                                         const std::vector<TableSchema>& known) override;
     Result<Position> recovery_position(const Position& applied) override;
-    Result<TableDigest> digest(const LoadContext& load, const TableSchema& table,
+    Result<TableDigest> digest(const LoadContext& load, const TableSchema& table, DigestForm form,
                                std::stop_token stop) override;
     Result<std::vector<KeyDigest>> key_digests(const LoadContext& load, const TableSchema& table,
-                                               std::uint32_t bucket, std::uint32_t buckets,
+                                               std::uint32_t bucket, std::uint32_t buckets, DigestForm form,
                                                std::stop_token stop) override;
     Result<> drop_capture() override;
 
@@ -76,9 +80,13 @@ private:
     void beat_when_due(pg::Connection& session);
     Result<> drop_artifacts();
     TableName captured_root(const TableName& name);
-    Result<> publish(const std::vector<TableSchema>& tables);
+    Result<> publish(const std::vector<TableSchema>& tables, bool begin);
+    Result<PublicationChanges> mend(pg::Connection& c, const std::vector<TableSchema>& tables,
+                                    const std::vector<TableName>& loaded);
+    Result<> drop_left_slot(pg::Connection& session, const std::string& name, std::stop_token stop);
     Result<pg::Connection> reader(const std::string& snapshot);
     void give_back(pg::Connection connection);
+    [[nodiscard]] PortableOptions portable_options() const { return PortableOptions::of(endpoint_); }
     bool partitions_as_root() const { return endpoint_.flag("partitionsasroot", true); }
 
     const EndpointConfig endpoint_;
@@ -93,6 +101,9 @@ private:
     std::vector<pg::Connection> readers_;
     std::optional<SlotRecord> slot_;
     std::optional<SteadyTime> beat_at_;  // the last heartbeat; with control_mutex_
+    // what the next poll is to tell, or has told once; with control_mutex_
+    std::set<TableName> demoted_, left_out_;
+    std::string mend_error_;
     std::string stream_format_ = "pg.text";
     std::mutex tables_mutex_;  // guards captured_, running_stream_
     LogStream* running_stream_ = nullptr;

@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-#include "sources/postgres/recording_sink.h"
+#include "fakes/recording_sink.h"
 #include "sources/postgres/test_decoding.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return schema;
     };
     TestDecodingDecoder decoder(hooks, 256);
-    RecordingSink sink;
+    test::RecordingSink sink;
     ByteReader in(Bytes(reinterpret_cast<const std::byte*>(data), size));
     std::uint64_t at = 1;
     while (!in.at_end()) {

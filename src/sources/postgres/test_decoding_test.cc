@@ -7,7 +7,7 @@
 #include <map>
 #include <random>
 
-#include "sources/postgres/recording_sink.h"
+#include "fakes/recording_sink.h"
 
 namespace godwit::postgres {
 namespace {
@@ -76,7 +76,7 @@ struct Fixture {
     std::map<std::string, TableSchema> tables;
     std::vector<std::string> left_out, messages;
     int resolved = 0;
-    RecordingSink sink;
+    test::RecordingSink sink;
     TestDecodingDecoder decoder;
 };
 

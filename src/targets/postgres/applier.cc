@@ -10,70 +10,31 @@
 #include <map>
 #include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "base/failpoint.h"
+#include "core/key_set.h"
+#include "core/row_match.h"
 #include "targets/postgres/ledger.h"
 #include "targets/postgres/reshape_sql.h"
+#include "targets/postgres/session.h"
 
 namespace godwit::postgres {
 namespace {
 
-constexpr std::uint32_t kRunRows = 500;       // measured: more is slower, fewer as well
-constexpr std::size_t kRunBytes = 1U << 20;   // of parameters; wide rows make shorter runs
-constexpr std::size_t kOpenKeysMax = 4096;    // per table, before its runs are sent
-constexpr std::size_t kCarefulRecords = 256;  // records under one savepoint in careful mode
-constexpr std::size_t kStatementsMax = 2000;  // prepared per session; beyond, all are made anew
+constexpr std::uint32_t kRunRows = 500;            // of a statement; measured: more is slower, fewer as well
+constexpr std::size_t kRunBytes = 1U << 20;        // of its parameters; wide rows make shorter statements
+constexpr std::size_t kWaitingRows = 25'000;       // rows that came in disorder wait to be sent by key
+constexpr std::size_t kWaitingBytes = 4U << 20;    // of their cells
+constexpr std::size_t kBufferedBytes = 12U << 20;  // of all tables
+constexpr std::size_t kCarefulRecords = 256;       // records under one savepoint in careful mode
+constexpr std::size_t kStatementsMax = 2000;       // prepared per session; beyond, all are made anew
 constexpr std::uint32_t kTextOid = 25;
 
-std::uint64_t hash_bytes(std::uint64_t seed, Bytes bytes) noexcept {
-    std::uint64_t h = seed ^ (bytes.size() * 0x9e3779b97f4a7c15ULL);
-    const std::byte* p = bytes.data();
-    std::size_t n = bytes.size();
-    while (n >= 8) {
-        std::uint64_t v = 0;
-        std::memcpy(&v, p, 8);
-        h = (h ^ v) * 0xff51afd7ed558ccdULL;
-        h ^= h >> 32;
-        p += 8;
-        n -= 8;
-    }
-    std::uint64_t v = 0;
-    if (n != 0) std::memcpy(&v, p, n);
-    h = (h ^ v) * 0xff51afd7ed558ccdULL;
-    return h ^ (h >> 29);
+// What the log did not send (unchanged TOAST) stays as it is on the target; it never becomes NULL.
+bool sent(const Cell& cell) {
+    return cell.state != CellState::unchanged || !GW_RULE("apply.unchanged_stays");
 }
-
-// Hashes of the keys in a table's open runs. A false hit only sends the runs earlier than needed.
-class KeySet {
-public:
-    KeySet() : slots_(2 * kOpenKeysMax) {}
-    // false: already there
-    bool insert(std::uint64_t key) noexcept {
-        if (key == 0) key = 1;
-        for (std::size_t i = key & (slots_.size() - 1);; i = (i + 1) & (slots_.size() - 1)) {
-            if (slots_[i].stamp != stamp_) {
-                slots_[i] = {key, stamp_};
-                ++size_;
-                return true;
-            }
-            if (slots_[i].key == key) return false;
-        }
-    }
-    [[nodiscard]] std::size_t size() const noexcept { return size_; }
-    void clear() noexcept {
-        ++stamp_;
-        size_ = 0;
-    }
-
-private:
-    struct Slot {
-        std::uint64_t key = 0;
-        std::uint64_t stamp = 0;
-    };
-    std::vector<Slot> slots_;
-    std::uint64_t stamp_ = 1;
-    std::size_t size_ = 0;
-};
 
 // A column of the target table that receives a column of the relation.
 struct TargetColumn {
@@ -82,8 +43,11 @@ struct TargetColumn {
     std::uint32_t oid = 0;  // of that base type
     std::string equals;     // OPERATOR(schema.=), empty when the type has no btree equality
     bool is_array = false;  // unnest would flatten it
+    bool number = false;    // whose text is longer the larger it is
     bool present = false;   // exists on the target and is written
     bool key = false;       // rows are matched by it
+    bool domain = false;
+    bool always = false;  // GENERATED ALWAYS AS IDENTITY: an UPDATE may not set it
 };
 
 enum class Form : std::uint8_t { batch, single };
@@ -104,25 +68,41 @@ struct Statement {
     std::vector<Parameter> parameters;
 };
 
+// Rows for one statement that wait to be sent. They lie as the elements of its arrays, row by row, because
+// they may be sent in another order than they came.
 struct Run {
+    struct Row {
+        std::uint64_t place;  // near to each other in the key: near in number
+        std::size_t at;       // in `cells`
+    };
     Statement* statement = nullptr;
     RecordKind kind = RecordKind::insert;
-    std::uint32_t rows = 0;
-    std::size_t bytes = 0;
-    std::vector<ByteBuffer> arrays;  // per parameter: room for the header, then elements
-    std::vector<bool> has_null;
+    std::vector<Row> rows;
+    ByteBuffer cells;
+    std::uint32_t sent = 0;  // rows since the table's keys were cleared
+    bool ordered = true;
 };
 
 constexpr std::size_t kArrayHeader = 20;
+constexpr std::size_t kRunsMax = 8;          // of a table
+constexpr std::uint32_t kSequenceBits = 28;  // of a value in Table::keys, below the run's number
+constexpr std::uint32_t kSentMax = 1U << (kSequenceBits - 1);
 
 struct Plan {
     Relation relation;
     TableName target;    // on the target
     std::string quoted;  // "s"."t"
+    std::string only;    // the same without those that inherit from it; partitions are the table itself
     std::vector<TargetColumn> columns;
-    bool match_all = false;  // no key: matched on all columns, one row
+    std::vector<std::uint16_t> keys;  // columns by which rows are matched
+    bool match_all = false;           // no key: matched on all columns, one row
+    bool always = false;              // one of the columns is TargetColumn::always
+    std::vector<std::string> others;  // quoted; what the target's table has beside `columns`
     bool insert_only = false;
-    bool missing = false;  // no such table on the target
+    bool user_types = false;  // whose values the source may have extended, which no log tells
+    bool free_order = false;  // nothing but the key can make one row's change depend on another row's
+    bool absent = false;      // no such table on the target
+    bool missing = false;     // that, or one of its columns: it can take no row
     std::string missing_reason;
     std::unordered_map<std::string, std::unique_ptr<Statement>> statements;  // by operation and states
     // the last statement used per operation, so that the map is rarely asked
@@ -137,10 +117,35 @@ struct Plan {
 struct Table {
     TableName source;
     std::vector<Run> runs;
-    KeySet keys;
+    KeySet keys;         // of their rows; the value: number of the run, sequence in it
     ApplyCounts counts;  // of the open transaction
     bool suspended = false;
+    bool suspended_now = false;  // by the open transaction
 };
+
+// Rows whose keys are near to each other lie on few pages of the index, and often of the table.
+std::uint64_t place_of(const Plan& plan, const std::vector<Cell>& cells) {
+    std::uint64_t place = 0;
+    int room = 64;
+    const auto put = [&](std::byte b) {
+        room -= 8;
+        place |= static_cast<std::uint64_t>(b) << room;
+    };
+    for (const auto i : plan.keys) {
+        const Bytes bytes = cells[i].bytes;
+        if (cells[i].state == CellState::text && plan.columns[i].number)
+            put(static_cast<std::byte>(bytes.size()));
+        for (std::size_t k = 0; k < bytes.size() && room > 0; ++k) put(bytes[k]);
+        if (room <= 0) break;
+    }
+    return place;
+}
+
+std::int32_t length_at(const std::byte* at) {
+    std::uint32_t v = 0;
+    std::memcpy(&v, at, sizeof v);
+    return static_cast<std::int32_t>(__builtin_bswap32(v));
+}
 
 class PgApplier final : public Applier {
 public:
@@ -151,6 +156,7 @@ public:
     Result<> define(const Relation& relation, const TableSchema& source_table) override;
     Result<> begin(Mode mode) override;
     Result<> change_schema(const SchemaChange& change) override;
+    Result<> save_part(const TableState& table) override;
     Result<> apply(const Record& record) override;
     std::size_t buffered_bytes() const override { return buffered_ + window_.size(); }
     Result<> commit(const std::optional<Position>& position, const std::vector<TableState>& tables) override;
@@ -168,17 +174,22 @@ private:
         RecordKind kind;
     };
     static constexpr std::uint64_t kAny = ~0ULL;
+    static Error row_count_error(RecordKind kind, std::uint64_t met);
 
     Result<> open_transaction();
     Result<> apply_now(const Record& record);
-    Result<> apply_truncate(const Record& record);
+    Result<> apply_truncate(const Record& record, bool singly = false);
     Statement& statement_for(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,
                              const std::vector<Cell>& cells, bool single, std::string_view variant);
     void build_batch(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,
                      const std::vector<Cell>& cells, Statement& s);
     void build_single(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,
                       const std::vector<Cell>& cells, std::string_view variant, Statement& s);
-    Result<> send_run(Plan& plan, Table& table, Run& run);
+    Result<> send_run(Plan& plan, Run& run);
+    static bool has_room(const Table& table, const Statement* statement);
+    std::uint32_t run_of(Plan& plan, Table& table, RecordKind kind, Statement* statement);
+    bool joins(const Plan& plan, const Run& run, const Run::Row& row, const Statement* statement) const;
+    std::size_t append_row(Run& run);
     Result<> send_table(Plan& plan, Table& table);
     Result<> send_all();
     Result<> send_single(Plan& plan, Statement& s, RecordKind kind, const std::vector<Cell>& old_cells,
@@ -186,14 +197,18 @@ private:
     Result<> ensure_prepared(Statement& s, const Plan* plan);
     Result<> send_text(const std::string& sql, std::uint64_t expected_rows = kAny);
     Result<> send_params(const std::string& sql, const std::vector<Param>& params);
+    Result<> roll_back_to(const std::string& savepoint);
     // Sends everything and takes all answers. The first unexpected one is the error; the session is then
     // still in its (failed) transaction and the pipeline is at rest.
     Result<> drain();
     Result<> pump(bool wait_for_write);
     Result<> run_window();
     Result<> apply_single(const Record& record);
+    Result<> send_judged(Plan& plan, const Record& record, const std::vector<Cell>& old_cells,
+                         const std::vector<Cell>& cells);
     Result<> decide(Plan& plan, const Record& record, ConflictAction action, const Error& why,
                     const std::vector<Cell>& old_cells, const std::vector<Cell>& cells);
+    Result<> decide_missing(Plan& plan, const Record& record);
     Result<> write_exception(const Plan& plan, RecordKind kind, const std::string& error);
     Result<> read_target(Plan& plan, const TableSchema& source_table);
     Result<pg::Rows> ask(const std::string& sql);
@@ -215,16 +230,20 @@ private:
     std::vector<std::pair<Plan*, Table*>> dirty_;           // tables with open runs
     std::deque<Expected> expected_;                         // answers on their way
     std::vector<ApplyConflict> conflicts_;
+    std::vector<TableState> parts_;  // of save_part(), sent before COMMIT
     std::vector<TableApplied> committed_;
     std::vector<Cell> cells_, old_cells_, shape_;
+    std::vector<ByteBuffer> arrays_;  // of the statement that is sent
     std::string signature_;
-    ByteBuffer window_;  // careful mode: records under the next savepoint
+    std::uint64_t met_ = 0;  // rows, by the last statement whose rows are counted
+    ByteBuffer window_;      // careful mode: records under the next savepoint
     std::size_t window_records_ = 0;
     std::uint64_t statement_number_ = 0;
     std::size_t prepared_ = 0;  // on the server
     bool deallocate_ = false;   // before the next one is prepared
     std::size_t buffered_ = 0;
     Mode mode_ = Mode::fast;
+    bool converging_ = false;  // a careful mode
     bool in_transaction_ = false;
     bool began_ = false;
     bool in_pipeline_ = false;
@@ -294,6 +313,13 @@ Result<> PgApplier::send_params(const std::string& sql, const std::vector<Param>
     return {};
 }
 
+// It ends as well: subtransactions that stay open nest deeper with every row.
+Result<> PgApplier::roll_back_to(const std::string& savepoint) {
+    GW_CHECK(send_text("ROLLBACK TO SAVEPOINT " + savepoint));
+    GW_CHECK(send_text("RELEASE SAVEPOINT " + savepoint));
+    return drain();
+}
+
 Result<> PgApplier::drain() {
     PGconn* raw = c_.raw();
     if (PQpipelineSync(raw) != 1) return std::unexpected(c_.error_of(nullptr, "apply"));
@@ -328,16 +354,17 @@ Result<> PgApplier::drain() {
                 const Expected e = expected_.front();
                 expected_.pop_front();
                 if (!outcome || e.prepare || e.rows == kAny) break;
-                if (rows.affected() != e.rows)
-                    outcome = fail(ErrorCode::conflict, fmt::format("{} rows met the target where {} were to",
-                                                                    rows.affected(), e.rows));
+                met_ = rows.affected();
+                if (met_ != e.rows)
+                    outcome = fail(ErrorCode::conflict,
+                                   fmt::format("{} rows met the target where {} were to", met_, e.rows));
                 break;
             }
             case PGRES_PIPELINE_ABORTED:
                 if (!expected_.empty()) expected_.pop_front();
                 break;
             default: {
-                Error error = c_.error_of(result, "");
+                Error error = away(c_.error_of(result, ""));
                 if (!expected_.empty()) {
                     if (expected_.front().plan != nullptr)
                         error.context.push_back("table " + expected_.front().plan->target.text());
@@ -363,15 +390,26 @@ Result<pg::Rows> PgApplier::ask(const std::string& sql) {
         in_pipeline_ = false;
         PQsetnonblocking(c_.raw(), 0);
     }
-    return c_.query(sql);
+    auto rows = c_.query(sql);
+    if (!rows) return std::unexpected(away(std::move(rows).error()));
+    return rows;
 }
 
 // ---------------------------------------------------------------------------------------------- plans
 
 Result<> PgApplier::read_target(Plan& plan, const TableSchema& source_table) {
+    const RowMatch match = row_match(plan.relation, source_table);
+    plan.match_all = match.all;
+    plan.insert_only = plan.relation.identity == RowIdentity::none;
+    plan.user_types = std::ranges::any_of(source_table.types, [](const UserType& t) {
+        return t.kind == UserType::Kind::enumeration || t.kind == UserType::Kind::domain ||
+               t.kind == UserType::Kind::composite;
+    });
+    std::string key_names;
+    for (const auto& name : match.keys) key_names += (key_names.empty() ? "" : ",") + pg::quote_literal(name);
     const std::string sql = fmt::format(
         "SELECT a.attname, b.oid, pg_catalog.format_type(b.oid, -1), "
-        "(b.typcategory = 'A' OR (b.typelem <> 0 AND b.typlen = -1)), a.attgenerated <> '', "
+        "(b.typcategory = 'A' OR (b.typelem <> 0 AND b.typlen = -1)), {}, "
         "(SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_opclass o "
         "  JOIN pg_catalog.pg_amop m ON m.amopfamily = o.opcfamily AND m.amoplefttype = o.opcintype "
         "   AND m.amoprighttype = o.opcintype AND m.amopstrategy = 3 "
@@ -382,21 +420,32 @@ Result<> PgApplier::read_target(Plan& plan, const TableSchema& source_table) {
         "   (o.opcintype = 'anyenum'::regtype AND b.typtype = 'e') OR "
         "   (o.opcintype = 'anyrange'::regtype AND b.typtype = 'r') OR "
         "   (o.opcintype = 'text'::regtype AND b.oid = 'varchar'::regtype)) "
-        "  LIMIT 1) "
-        "FROM pg_catalog.pg_attribute a "
+        "  LIMIT 1), "
+        "EXISTS (SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = a.attrelid AND (i.indisunique OR "
+        "  i.indisexclusion) AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL OR i.indnkeyatts <> "
+        "  pg_catalog.cardinality(k.names) OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute ia WHERE "
+        "   ia.attrelid = i.indrelid AND ia.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) AND "
+        "ia.attname::text <> ALL "
+        "(k.names)))), a.atttypid <> b.oid, "
+        "(SELECT c.relkind = 'r' FROM pg_catalog.pg_class c WHERE c.oid = a.attrelid), a.attidentity = 'a' "
+        "FROM pg_catalog.pg_attribute a CROSS JOIN (SELECT ARRAY[{}]::text[] AS names) k "
         "CROSS JOIN LATERAL (WITH RECURSIVE base AS (SELECT t.oid, t.typbasetype, t.typtype FROM "
         "pg_catalog.pg_type t "
         "   WHERE t.oid = a.atttypid UNION ALL SELECT t.oid, t.typbasetype, t.typtype FROM base "
         "   JOIN pg_catalog.pg_type t ON t.oid = base.typbasetype WHERE base.typtype = 'd') "
         "   SELECT t.* FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid WHERE base.typtype <> 'd') b "
         "WHERE a.attrelid = pg_catalog.to_regclass({}) AND a.attnum > 0 AND NOT a.attisdropped",
+        c_.server_version() >= 120000 ? "a.attgenerated <> ''" : "false", key_names,
         pg::quote_literal(plan.quoted));
     const auto rows = GW_TRY(ask(sql));
     if (rows.size() == 0) {
-        plan.missing = true;
+        plan.absent = plan.missing = true;
         plan.missing_reason = "table " + plan.target.text() + " does not exist on the target";
         return {};
     }
+    // Triggers and foreign keys see the order between rows, other unique indexes hold it against them.
+    plan.free_order = match.keyed && x_.replica_role && !rows.flag(0, 6);
+    plan.only = (rows.flag(0, 8) ? "ONLY " : "") + plan.quoted;
     std::map<std::string, TargetColumn> found;
     std::set<std::string> generated;
     for (int i = 0; i < rows.size(); ++i) {
@@ -406,31 +455,32 @@ Result<> PgApplier::read_target(Plan& plan, const TableSchema& source_table) {
         t.oid = static_cast<std::uint32_t>(rows.number(i, 1));
         t.type = rows.text(i, 2);
         t.is_array = rows.flag(i, 3);
+        t.number = t.oid == 20 || t.oid == 21 || t.oid == 23 || t.oid == 1700;
         t.equals = rows.null(i, 5) ? "" : "OPERATOR(" + rows.text(i, 5) + ".=)";
         t.present = true;
+        t.domain = rows.flag(i, 7);
+        t.always = rows.flag(i, 9);
         if (rows.flag(i, 4)) generated.insert(name);
         found.emplace(name, std::move(t));
     }
-    const std::set<std::string> keys(source_table.identity_columns.begin(),
-                                     source_table.identity_columns.end());
-    const bool keyed = !keys.empty() && keys.size() <= plan.relation.columns.size() &&
-                       !(plan.relation.identity == RowIdentity::full && source_table.primary_key.empty() &&
-                         keys.size() == source_table.columns.size());
-    plan.match_all = plan.relation.identity == RowIdentity::full && !keyed;
-    plan.insert_only = plan.relation.identity == RowIdentity::none;
     for (const auto& column : plan.relation.columns) {
         TargetColumn t;
         if (const auto it = found.find(column.name); it != found.end() && !generated.contains(column.name)) {
-            t = it->second;
+            t = std::move(it->second);
+            found.erase(it);
         } else if (const ColumnSchema* s = source_table.column(column.name);
-                   it == found.end() && (s == nullptr || !s->generated)) {
+                   !generated.contains(column.name) && (s == nullptr || !s->generated)) {
             plan.missing = true;
             plan.missing_reason = fmt::format("column {} of table {} does not exist on the target",
                                               column.name, plan.target.text());
         }
-        t.key = keyed ? keys.contains(column.name) : plan.match_all;
+        t.key = match.keyed ? match.keys.contains(column.name) : plan.match_all;
+        if (t.key && match.keyed) plan.keys.push_back(static_cast<std::uint16_t>(plan.columns.size()));
+        plan.always = plan.always || t.always;
         plan.columns.push_back(std::move(t));
     }
+    for (const auto& [name, t] : found)
+        if (!generated.contains(name)) plan.others.push_back(t.name);
     return {};
 }
 
@@ -442,7 +492,8 @@ Result<> PgApplier::define(const Relation& relation, const TableSchema& source_t
     // what the older version of this relation left open goes first
     if (in_transaction_) GW_CHECK(mode_ == Mode::careful ? run_window() : send_all());
     GW_CHECK(read_target(*plan, source_table));
-    table_of(*plan).suspended = false;  // only tables that are in step are defined
+    Table& table = table_of(*plan);
+    table.suspended = table.suspended_now;  // only tables that are in step are defined
     plans_[relation.id] = std::move(plan);
     return {};
 }
@@ -473,6 +524,28 @@ Statement& PgApplier::statement_for(Plan& plan, RecordKind kind, const std::vect
     last.signature = signature_;
     last.statement = slot.get();
     return *slot;
+}
+
+// The row must still be there.
+std::string set_nothing(const Plan& plan) {
+    for (const auto& t : plan.columns)
+        if (t.present && !t.always) return t.name + " = t." + t.name;
+    return {};
+}
+
+// How a single UPDATE is spelled. What it may not set can only come with a new row.
+std::string_view variant_of(const Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,
+                            const std::vector<Cell>& cells) {
+    if (!plan.always || kind != RecordKind::update) return "";
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+        const TargetColumn& t = plan.columns[i];
+        if (!t.always || !sent(cells[i])) continue;
+        const bool same = old_cells.empty() ? t.key
+                                            : old_cells[i].state == cells[i].state &&
+                                                  std::ranges::equal(old_cells[i].bytes, cells[i].bytes);
+        if (!same) return "anew";
+    }
+    return "";
 }
 
 void PgApplier::build_batch(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,
@@ -506,30 +579,25 @@ void PgApplier::build_batch(Plan& plan, RecordKind kind, const std::vector<Cell>
     const auto& key_cells = removing ? old_cells : cells;
     for (std::uint16_t i = 0; i < plan.columns.size(); ++i) {
         const TargetColumn& t = plan.columns[i];
-        if (!t.key || !t.present) continue;
+        // where the row has another value than one that cannot be set, none is met
+        const bool fixed = t.always && !removing && sent(cells[i]);
+        if (!(t.key || fixed) || !t.present) continue;
         if (!where.empty()) where += " AND ";
         where += fmt::format("t.{} {} {}", t.name, t.equals, parameter(i, removing, key_cells[i].state));
     }
     if (removing) {
-        s.sql =
-            fmt::format("DELETE FROM {} AS t USING (SELECT {}) AS u WHERE {}", plan.quoted, unnest, where);
+        s.sql = fmt::format("DELETE FROM {} AS t USING (SELECT {}) AS u WHERE {}", plan.only, unnest, where);
         return;
     }
     for (std::uint16_t i = 0; i < cells.size(); ++i) {
         const TargetColumn& t = plan.columns[i];
-        if (!t.present || t.key || cells[i].state == CellState::unchanged) continue;
+        if (!t.present || t.key || t.always || !sent(cells[i])) continue;
         if (!set.empty()) set += ", ";
         set += t.name + " = " + parameter(i, false, cells[i].state);
     }
-    if (set.empty()) {  // all columns are key, or nothing was sent: the row must still be there
-        for (const auto& t : plan.columns)
-            if (t.key && t.present) {
-                set = t.name + " = t." + t.name;
-                break;
-            }
-    }
+    if (set.empty()) set = set_nothing(plan);  // all columns are key, or nothing was sent
     s.sql =
-        fmt::format("UPDATE {} AS t SET {} FROM (SELECT {}) AS u WHERE {}", plan.quoted, set, unnest, where);
+        fmt::format("UPDATE {} AS t SET {} FROM (SELECT {}) AS u WHERE {}", plan.only, set, unnest, where);
 }
 
 void PgApplier::build_single(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,
@@ -542,7 +610,7 @@ void PgApplier::build_single(Plan& plan, RecordKind kind, const std::vector<Cell
         std::string names, values, set, keys;
         for (std::uint16_t i = 0; i < cells.size(); ++i) {
             const TargetColumn& t = plan.columns[i];
-            if (!t.present || cells[i].state == CellState::unchanged) continue;
+            if (!t.present || !sent(cells[i])) continue;
             if (!names.empty()) names += ", ", values += ", ";
             names += t.name;
             values += parameter(i, false, cells[i].state);
@@ -562,19 +630,27 @@ void PgApplier::build_single(Plan& plan, RecordKind kind, const std::vector<Cell
     // The old row when the source sent it, else the new row: its key did not change.
     const bool by_old = !old_cells.empty();
     const auto& match = by_old ? old_cells : cells;
-    std::string where, set;
+    const bool anew = variant == "anew";
+    std::string where, set, names, values;
     if (kind == RecordKind::update) {
         for (std::uint16_t i = 0; i < cells.size(); ++i) {
             const TargetColumn& t = plan.columns[i];
-            if (!t.present || cells[i].state == CellState::unchanged) continue;
-            if (!set.empty()) set += ", ";
-            set += t.name + " = " + parameter(i, false, cells[i].state);
+            if (!t.present || !(anew || (sent(cells[i]) && !t.always))) continue;
+            const std::string value = sent(cells[i]) ? parameter(i, false, cells[i].state) : "gone." + t.name;
+            set += (set.empty() ? "" : ", ") + t.name + " = " + value;
+            names += (names.empty() ? "" : ", ") + t.name;
+            values += (values.empty() ? "" : ", ") + value;
         }
     }
     std::string row, image;
     for (std::uint16_t i = 0; i < plan.columns.size(); ++i) {
         const TargetColumn& t = plan.columns[i];
-        if (!t.key || !t.present || match[i].state == CellState::unchanged) continue;
+        if (!t.key || !t.present) continue;
+        if (match[i].state == CellState::unchanged) {
+            // the rest of a key may name other rows
+            if (!plan.match_all) where += where.empty() ? "false" : " AND false";
+            continue;
+        }
         if (match[i].state == CellState::null) {
             where += (where.empty() ? "" : " AND ") + ("t." + t.name) + " IS NULL";
             continue;
@@ -584,7 +660,7 @@ void PgApplier::build_single(Plan& plan, RecordKind kind, const std::vector<Cell
             where += (where.empty() ? "" : " AND ") +
                      fmt::format("t.{} {} {}", t.name, t.equals.empty() ? "=" : t.equals, p);
         if (plan.match_all) {
-            row += (row.empty() ? "t." : ", t.") + t.name;
+            row += (row.empty() ? "t." : ", t.") + t.name + (t.domain ? "::" + t.type : "");
             image += (image.empty() ? "" : ", ") + p;
         }
     }
@@ -593,57 +669,89 @@ void PgApplier::build_single(Plan& plan, RecordKind kind, const std::vector<Cell
         if (!row.empty())
             where += (where.empty() ? "" : " AND ") +
                      fmt::format("pg_catalog.record_image_eq(ROW({}), ROW({}))", row, image);
-        where = fmt::format("ctid = (SELECT t.ctid FROM {} AS t WHERE {} LIMIT 1)", plan.quoted,
-                            where.empty() ? "true" : where);
+        if (where.empty()) where = "true";
+        // each partition counts its own ctids
+        if (GW_RULE("apply.one_of_equals"))
+            where = fmt::format(
+                "(t.tableoid, t.ctid) = (SELECT t.tableoid, t.ctid FROM {} AS t WHERE {} LIMIT 1)", plan.only,
+                where);
     }
-    if (set.empty())
-        for (const auto& t : plan.columns)
-            if (t.present) {
-                set = t.name + " = t." + t.name;
-                break;
-            }
-    s.sql = kind == RecordKind::remove
-                ? fmt::format("DELETE FROM {} AS t WHERE {}", plan.quoted, where)
-                : fmt::format("UPDATE {} AS t SET {} WHERE {}", plan.quoted, set, where);
+    const std::string remove = fmt::format("DELETE FROM {} AS t WHERE {}", plan.only, where);
+    if (anew) {
+        for (const auto& name : plan.others) names += ", " + name, values += ", gone." + name;
+        s.sql = fmt::format(
+            "WITH gone AS ({} RETURNING t.*) INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM gone",
+            remove, plan.quoted, names, values);
+        return;
+    }
+    if (set.empty()) set = set_nothing(plan);
+    s.sql = kind == RecordKind::remove ? remove
+                                       : fmt::format("UPDATE {} AS t SET {} WHERE {}", plan.only, set, where);
 }
 
 // ---------------------------------------------------------------------------------------------- sending
 
-Result<> PgApplier::send_run(Plan& plan, Table&, Run& run) {
-    if (run.rows == 0) return {};
+Result<> PgApplier::send_run(Plan& plan, Run& run) {
+    if (run.rows.empty()) return {};
     GW_CHECK(ensure_prepared(*run.statement, &plan));
-    const std::size_t n = run.arrays.size();
+    if (!run.ordered) std::ranges::sort(run.rows, {}, &Run::Row::place);
+    const std::size_t n = run.statement->parameters.size();
+    arrays_.resize(std::max(arrays_.size(), n));
     std::vector<const char*> values(n);
     std::vector<int> lengths(n);
     const std::vector<int> formats(n, 1);
-    for (std::size_t i = 0; i < n; ++i) {
-        std::byte* head = run.arrays[i].data();
-        ByteBuffer::store_be(head, std::int32_t{1});
-        ByteBuffer::store_be(head + 4, std::int32_t{run.has_null[i] ? 1 : 0});
-        ByteBuffer::store_be(head + 8, run.statement->parameters[i].oid);
-        ByteBuffer::store_be(head + 12, static_cast<std::int32_t>(run.rows));
-        ByteBuffer::store_be(head + 16, std::int32_t{1});
-        values[i] = reinterpret_cast<const char*>(head);
-        lengths[i] = static_cast<int>(run.arrays[i].size());
+    std::vector<std::int32_t> has_null(n);
+    for (auto row = run.rows.begin(); row != run.rows.end();) {
+        std::ranges::fill(has_null, 0);
+        for (std::size_t i = 0; i < n; ++i) arrays_[i].extend(kArrayHeader);
+        std::uint32_t rows = 0;
+        for (std::size_t bytes = 0; row != run.rows.end() && rows < kRunRows && bytes < kRunBytes;
+             ++row, ++rows) {
+            const std::byte* const begin = run.cells.data() + row->at;
+            const std::byte* at = begin;
+            for (std::size_t i = 0; i < n; ++i) {
+                const std::int32_t length = length_at(at);
+                if (length < 0) has_null[i] = 1;
+                const std::size_t size = 4 + (length < 0 ? 0 : static_cast<std::size_t>(length));
+                arrays_[i].append(Bytes{at, size});
+                at += size;
+            }
+            bytes += static_cast<std::size_t>(at - begin);
+        }
+        if (row == run.rows.end()) {
+            buffered_ -= run.cells.size();
+            // a run of wide rows must not keep its memory, above all not while they are sent
+            if (run.cells.capacity() > kRunBytes) run.cells.release_memory();
+            run.cells.clear();
+        }
+        for (std::size_t i = 0; i < n; ++i) {
+            std::byte* head = arrays_[i].data();
+            ByteBuffer::store_be(head, std::int32_t{1});
+            ByteBuffer::store_be(head + 4, has_null[i]);
+            ByteBuffer::store_be(head + 8, run.statement->parameters[i].oid);
+            ByteBuffer::store_be(head + 12, static_cast<std::int32_t>(rows));
+            ByteBuffer::store_be(head + 16, std::int32_t{1});
+            values[i] = reinterpret_cast<const char*>(head);
+            lengths[i] = static_cast<int>(arrays_[i].size());
+        }
+        if (PQsendQueryPrepared(c_.raw(), run.statement->name.c_str(), static_cast<int>(n), values.data(),
+                                lengths.data(), formats.data(), 0) != 1)
+            return std::unexpected(c_.error_of(nullptr, "apply"));
+        expected_.push_back({rows, false, &plan, run.kind});
+        for (auto& array : arrays_) {
+            if (array.capacity() > (256U << 10)) array.release_memory();
+            array.clear();
+        }
+        GW_CHECK(pump(true));
     }
-    if (PQsendQueryPrepared(c_.raw(), run.statement->name.c_str(), static_cast<int>(n), values.data(),
-                            lengths.data(), formats.data(), 0) != 1)
-        return std::unexpected(c_.error_of(nullptr, "apply"));
-    expected_.push_back({run.rows, false, &plan, run.kind});
-    buffered_ -= run.bytes;
-    for (std::size_t i = 0; i < n; ++i) {
-        // a run of wide rows must not keep its memory for ever
-        if (run.arrays[i].capacity() > (256U << 10)) run.arrays[i].release_memory();
-        run.arrays[i].clear();
-        run.has_null[i] = false;
-    }
-    run.rows = 0;
-    run.bytes = 0;
-    return pump(true);
+    run.sent += static_cast<std::uint32_t>(run.rows.size());
+    run.rows.clear();
+    run.ordered = true;
+    return {};
 }
 
 Result<> PgApplier::send_table(Plan& plan, Table& table) {
-    for (auto& run : table.runs) GW_CHECK(send_run(plan, table, run));
+    for (auto& run : table.runs) GW_CHECK(send_run(plan, run));
     table.runs.clear();
     table.keys.clear();
     std::erase_if(dirty_, [&](const auto& d) { return d.second == &table; });
@@ -723,9 +831,11 @@ Result<> PgApplier::change_schema(const SchemaChange& asked) {
 // ---------------------------------------------------------------------------------------------- applying
 
 Result<> PgApplier::begin(Mode mode) {
-    mode_ = mode;
+    converging_ = mode == Mode::converging;
+    mode_ = converging_ ? Mode::careful : mode;
     in_transaction_ = true;
     began_ = false;
+    parts_.clear();
     return {};
 }
 
@@ -823,29 +933,11 @@ Result<> PgApplier::apply_now(const Record& record) {
         if (kind == RecordKind::update && record.old_kind != OldRow::none && old_cells_.empty())
             record.old_row.read(old_cells_);
         GW_CHECK(send_table(plan, table));
-        GW_CHECK(send_single(plan, statement_for(plan, kind, old_cells_, cells_, true, ""), kind, old_cells_,
-                             cells_, 1));
+        Statement& statement =
+            statement_for(plan, kind, old_cells_, cells_, true, variant_of(plan, kind, old_cells_, cells_));
+        GW_CHECK(send_single(plan, statement, kind, old_cells_, cells_, 1));
         count(table, kind, 1);
         return {};
-    }
-
-    // The key's hash: each key at most once among the open runs of the table.
-    if (!plan.match_all || kind == RecordKind::insert) {
-        const auto& key_cells = kind == RecordKind::remove ? old_cells_ : cells_;
-        std::uint64_t h = 0x2545f4914f6cdd1dULL;
-        bool keyed = false;
-        for (std::size_t i = 0; i < plan.columns.size(); ++i)
-            if (plan.columns[i].key && !plan.match_all) {
-                h = hash_bytes(h, key_cells[i].bytes);
-                keyed = true;
-            }
-        if (keyed) {
-            if (table.keys.size() >= kOpenKeysMax) GW_CHECK(send_table(plan, table));
-            if (!table.keys.insert(h) && GW_RULE("apply.key_once_per_statement")) {
-                GW_CHECK(send_table(plan, table));
-                table.keys.insert(h);
-            }
-        }
     }
 
     // NULL must not open a run of its own: for the choice of statement it counts as the encoding that its
@@ -860,52 +952,130 @@ Result<> PgApplier::apply_now(const Record& record) {
                 cells_[p.column].state == CellState::null)
                 shape_[p.column].state = CellState::binary;
     Statement* statement = &statement_for(plan, kind, old_cells_, shape_, false, "");
-    Run* run = nullptr;
-    for (auto& r : table.runs)
-        if (r.statement == statement) run = &r;
-    if (run == nullptr) {
-        if (table.runs.size() >= 8) GW_CHECK(send_table(plan, table));
-        if (table.runs.empty()) dirty_.emplace_back(&plan, &table);
-        run = &table.runs.emplace_back();
-        run->statement = statement;
-        run->kind = kind;
-        run->arrays.resize(statement->parameters.size());
-        run->has_null.assign(statement->parameters.size(), false);
-    }
-    std::size_t bytes = 0;
-    for (std::size_t i = 0; i < statement->parameters.size(); ++i) {
-        const auto& p = statement->parameters[i];
-        ByteBuffer& array = run->arrays[i];
-        if (array.empty()) array.extend(kArrayHeader);
-        const Cell& cell = (p.old_row ? old_cells_ : cells_)[p.column];
-        if (cell.state < CellState::text) {
-            array.put_be(std::int32_t{-1});
-            run->has_null[i] = true;
-            bytes += 4;
-            continue;
+
+    if (!has_room(table, statement)) GW_CHECK(send_table(plan, table));
+    std::uint32_t number = run_of(plan, table, kind, statement);
+
+    // Each key at most once among the rows that wait.
+    if (!plan.keys.empty()) {
+        const auto& key_cells = kind == RecordKind::remove ? old_cells_ : cells_;
+        std::uint64_t h = 0x2545f4914f6cdd1dULL;
+        for (const auto i : plan.keys) h = hash_bytes(h, key_cells[i].bytes);
+        const auto here = [&] {
+            const Run& run = table.runs[number];
+            return number << kSequenceBits | (run.sent + static_cast<std::uint32_t>(run.rows.size()));
+        };
+        if (std::uint32_t* known = table.keys.add(h, here()); known != nullptr) {
+            Run& other = table.runs[*known >> kSequenceBits];
+            const std::uint32_t sequence = *known & ((1U << kSequenceBits) - 1);
+            if (sequence < other.sent) {  // the statement that follows comes behind it
+                *known = here();
+            } else if (Run::Row& row = other.rows[sequence - other.sent];
+                       kind == RecordKind::update && joins(plan, other, row, statement)) {
+                row.at = append_row(other);
+                count(table, kind, 1);
+                if (buffered_ >= kBufferedBytes) return send_all();
+                return other.cells.size() >= kWaitingBytes ? send_run(plan, other) : Result<>{};
+            } else if (GW_RULE("apply.key_once_per_statement")) {
+                GW_CHECK(send_table(plan, table));
+                number = run_of(plan, table, kind, statement);
+                table.keys.add(h, here());
+            }
         }
-        std::byte* at = array.extend(4 + cell.bytes.size());
-        ByteBuffer::store_be(at, static_cast<std::int32_t>(cell.bytes.size()));
-        if (!cell.bytes.empty()) std::memcpy(at + 4, cell.bytes.data(), cell.bytes.size());
-        bytes += 4 + cell.bytes.size();
     }
-    run->bytes += bytes;
-    buffered_ += bytes;
+    Run& run = table.runs[number];
+    const std::uint64_t place =
+        plan.free_order ? place_of(plan, kind == RecordKind::remove ? old_cells_ : cells_) : 0;
+    if (!run.rows.empty() && place < run.rows.back().place) run.ordered = false;
+    run.rows.push_back({place, append_row(run)});
     count(table, kind, 1);
-    if (++run->rows >= kRunRows || run->bytes >= kRunBytes) return send_run(plan, table, *run);
-    return {};
+    if (buffered_ >= kBufferedBytes) return send_all();
+    const bool full = run.ordered ? run.rows.size() >= kRunRows || run.cells.size() >= kRunBytes
+                                  : run.rows.size() >= kWaitingRows || run.cells.size() >= kWaitingBytes;
+    return full ? send_run(plan, run) : Result<>{};
 }
 
-Result<> PgApplier::apply_truncate(const Record& record) {
+// May one more row for this statement wait?
+bool PgApplier::has_room(const Table& table, const Statement* statement) {
+    if (table.keys.size() >= KeySet::kMax) return false;
+    for (const auto& run : table.runs)
+        if (run.statement == statement) return run.sent < kSentMax;
+    return table.runs.size() < kRunsMax;
+}
+
+// The number of the statement's run, which begins when there is none.
+std::uint32_t PgApplier::run_of(Plan& plan, Table& table, RecordKind kind, Statement* statement) {
+    const auto known = std::ranges::find(table.runs, statement, &Run::statement);
+    const auto number = static_cast<std::uint32_t>(known - table.runs.begin());
+    if (known == table.runs.end()) {
+        if (table.runs.empty()) dirty_.emplace_back(&plan, &table);
+        Run& run = table.runs.emplace_back();
+        run.statement = statement;
+        run.kind = kind;
+    }
+    return number;
+}
+
+// The cells of a row as the elements of the run's arrays; where they begin.
+std::size_t PgApplier::append_row(Run& run) {
+    const std::size_t begin = run.cells.size();
+    for (const auto& p : run.statement->parameters) {
+        const Cell& cell = (p.old_row ? old_cells_ : cells_)[p.column];
+        if (cell.state < CellState::text) {
+            run.cells.put_be(std::int32_t{-1});
+            continue;
+        }
+        std::byte* at = run.cells.extend(4 + cell.bytes.size());
+        ByteBuffer::store_be(at, static_cast<std::int32_t>(cell.bytes.size()));
+        if (!cell.bytes.empty()) std::memcpy(at + 4, cell.bytes.data(), cell.bytes.size());
+    }
+    buffered_ += run.cells.size() - begin;
+    return begin;
+}
+
+// The update in cells_ may take the place of the waiting row of its key: it sets all that the row would have
+// set, and nobody sees what is between them.
+bool PgApplier::joins(const Plan& plan, const Run& run, const Run::Row& row,
+                      const Statement* statement) const {
+    if (!plan.free_order) return false;
+    if (run.kind == RecordKind::insert) {
+        if (!std::ranges::all_of(cells_, sent)) return false;
+        for (const auto& p : run.statement->parameters)
+            if (const CellState state = cells_[p.column].state;
+                state != CellState::null && p.binary != (state == CellState::binary))
+                return false;
+    } else if (run.statement != statement) {
+        return false;
+    }
+    // a hash that is known is not yet a key that is known
+    const std::byte* at = run.cells.data() + row.at;
+    for (const auto& p : run.statement->parameters) {
+        const std::int32_t length = length_at(at);
+        const Bytes bytes{at + 4, length < 0 ? 0 : static_cast<std::size_t>(length)};
+        at += 4 + bytes.size();
+        if (plan.columns[p.column].key && GW_RULE("apply.key_by_its_bytes") &&
+            !std::ranges::equal(bytes, cells_[p.column].bytes))
+            return false;
+    }
+    return true;
+}
+
+Result<> PgApplier::apply_truncate(const Record& record, bool singly) {
     GW_CHECK(send_all());
     std::string names;
     ByteReader in(record.list);
     while (!in.at_end()) {
         const auto it = plans_.find(in.le<std::uint32_t>());
-        if (it == plans_.end() || it->second->missing) continue;
-        Table& table = table_of(*it->second);
+        if (it == plans_.end()) continue;
+        Plan& plan = *it->second;
+        Table& table = table_of(plan);
         if (table.suspended) continue;
-        names += (names.empty() ? "" : ", ") + it->second->quoted;
+        if (plan.absent) {
+            if (!singly) return fail(ErrorCode::not_found, plan.missing_reason);
+            GW_CHECK(decide_missing(plan, record));
+            continue;
+        }
+        names += (names.empty() ? "" : ", ") + plan.only;
         count(table, RecordKind::truncate, 1);
     }
     if (names.empty()) return {};
@@ -913,11 +1083,16 @@ Result<> PgApplier::apply_truncate(const Record& record) {
     return send_text("TRUNCATE " + names + ((record.flags & 2U) != 0 ? " RESTART IDENTITY" : ""));
 }
 
+Result<> PgApplier::save_part(const TableState& table) {
+    parts_.push_back(table);
+    return {};
+}
+
 Result<> PgApplier::commit(const std::optional<Position>& position, const std::vector<TableState>& tables) {
     if (mode_ == Mode::careful) {
         GW_CHECK(run_window());
     }
-    if (!began_ && !position && tables.empty()) {
+    if (!began_ && !position && tables.empty() && parts_.empty()) {
         in_transaction_ = false;
         return {};
     }
@@ -926,8 +1101,16 @@ Result<> PgApplier::commit(const std::optional<Position>& position, const std::v
     // Every statement must have met exactly the rows that the log speaks of before anything may commit.
     if (GW_RULE("apply.row_count_check")) GW_CHECK(drain());
     GW_FAILPOINT("apply.rows_sent");
-    for (const auto& t : tables)
+    for (const auto& t : std::exchange(parts_, {}))
+        GW_CHECK(send_params(part_sql(), part_params(x_.task, x_.epoch, t)));
+    for (const auto& t : tables) {
+        // its suspension is in this transaction already, and is the state in which it ends
+        if (std::ranges::any_of(tables_, [&](const auto& known) {
+                return known.second.suspended_now && known.second.source == t.name;
+            }))
+            continue;
         GW_CHECK(send_params(table_state_sql(), table_state_params(x_.task, x_.epoch, t)));
+    }
     if (position) {
         GW_CHECK(send_params(progress_append_sql(),
                              progress_append_params(x_.task, x_.sequence, x_.epoch, *position)));
@@ -950,6 +1133,7 @@ Result<> PgApplier::commit(const std::optional<Position>& position, const std::v
         if (k.inserts + k.updates + k.deletes + k.ddls + k.conflicts != 0)
             committed_.push_back({table.source, k});
         table.counts = {};
+        table.suspended_now = false;
     }
     return {};
 }
@@ -969,9 +1153,12 @@ Result<> PgApplier::make_durable() {
 
 void PgApplier::abort() {
     forget_runs();
+    parts_.clear();
     window_.clear();
     window_records_ = 0;
     conflicts_.clear();
+    for (auto& [name, table] : tables_)
+        if (std::exchange(table.suspended_now, false)) table.suspended = false;
     if (began_ && c_.healthy()) {
         if (!in_pipeline_) {  // a statement of a changed shape failed
             [[maybe_unused]] auto ignored = c_.query("ROLLBACK");
@@ -1010,8 +1197,7 @@ Result<> PgApplier::run_window() {
         return {};
     }
     if (whole.error().retry != Retry::never) return whole;
-    GW_CHECK(send_text("ROLLBACK TO SAVEPOINT gw_window"));
-    GW_CHECK(drain());
+    GW_CHECK(roll_back_to("gw_window"));
     for (auto& [name, table] : tables_) {
         table.runs.clear();
         table.keys.clear();
@@ -1031,7 +1217,7 @@ Result<> PgApplier::run_window() {
 
 Result<> PgApplier::apply_single(const Record& record) {
     if (record.kind == RecordKind::truncate) {
-        GW_CHECK(apply_truncate(record));
+        GW_CHECK(apply_truncate(record, true));
         return drain();
     }
     const auto it = plans_.find(record.relation);
@@ -1043,68 +1229,99 @@ Result<> PgApplier::apply_single(const Record& record) {
     std::vector<Cell> cells, old_cells;
     if (record.kind != RecordKind::remove) record.row.read(cells);
     if (record.old_kind != OldRow::none) record.old_row.read(old_cells);
-    if (plan.missing)
-        return decide(plan, record, ConflictAction::suspend_table,
-                      Error{ErrorCode::not_found, Retry::never, plan.missing_reason, {}, "42P01"}, old_cells,
-                      cells);
-    const bool by_old = record.kind == RecordKind::remove || plan.match_all ||
+    if (plan.missing) return decide_missing(plan, record);
+    const bool key_unchanged = std::ranges::any_of(
+        plan.keys, [&](auto i) { return !cells.empty() && cells[i].state == CellState::unchanged; });
+    const bool by_old = record.kind == RecordKind::remove || plan.match_all || key_unchanged ||
                         (record.kind == RecordKind::update && key_changed(plan, record, old_cells, cells));
     if (!by_old) old_cells.clear();
-    GW_CHECK(send_text("SAVEPOINT gw_row"));
-    GW_CHECK(send_single(plan, statement_for(plan, record.kind, old_cells, cells, true, ""), record.kind,
-                         old_cells, cells, 1));
-    auto outcome = drain();
+    auto outcome = send_judged(plan, record, old_cells, cells);
+    std::string lacks;
+    if (!outcome && plan.user_types && x_.bring_types &&
+        (outcome.error().sqlstate == "22P02" || outcome.error().sqlstate == "23514")) {
+        // not the row's fault where the source has extended a type since
+        GW_CHECK(roll_back_to("gw_row"));
+        forget_statements();
+        auto brought = x_.bring_types(plan.relation.name);
+        if (!brought && brought.error().retry != Retry::never) return std::unexpected(brought.error());
+        lacks = brought ? *brought : brought.error().text();
+        outcome = send_judged(plan, record, old_cells, cells);
+    }
     if (outcome) {
         count(table, record.kind, 1);
         return send_text("RELEASE SAVEPOINT gw_row");
     }
     if (!c_.healthy() || outcome.error().retry != Retry::never) return outcome;
-    const Error why = outcome.error();
-    GW_CHECK(send_text("ROLLBACK TO SAVEPOINT gw_row"));
-    GW_CHECK(drain());
+    const bool counted = outcome.error().sqlstate.empty();
+    const std::uint64_t met = met_;
+    Error why = counted ? row_count_error(record.kind, met) : outcome.error();
+    GW_CHECK(roll_back_to("gw_row"));
     forget_statements();
-    ConflictAction action = x_.policy.data_error;
-    if (why.sqlstate.empty())  // a row count
-        action = record.kind == RecordKind::update ? x_.policy.update_missing : x_.policy.delete_missing;
+    const ConflictPolicy policy = converging_ ? converging_policy(x_.policy) : x_.policy;
+    ConflictAction action = policy.data_error;
+    if (counted && met == 0 && record.kind != RecordKind::insert)
+        action = record.kind == RecordKind::update ? policy.update_missing : policy.delete_missing;
     else if (why.sqlstate == "23505")
-        action = record.kind == RecordKind::insert ? x_.policy.insert_exists : x_.policy.update_missing;
-    else if (why.sqlstate.starts_with("42"))
+        action = record.kind == RecordKind::insert ? policy.insert_exists : policy.update_missing;
+    else if (why.sqlstate.starts_with("42") || !lacks.empty())
         action = ConflictAction::suspend_table;  // not this row: the table
-    else if (!why.sqlstate.starts_with("22") && !why.sqlstate.starts_with("23"))
+    else if (!counted && !why.sqlstate.starts_with("22") && !why.sqlstate.starts_with("23"))
         return outcome;
+    if (!lacks.empty()) why.message += "; column " + lacks;
     return decide(plan, record, action, why, old_cells, cells);
+}
+
+Result<> PgApplier::send_judged(Plan& plan, const Record& record, const std::vector<Cell>& old_cells,
+                                const std::vector<Cell>& cells) {
+    GW_CHECK(send_text("SAVEPOINT gw_row"));
+    Statement& statement = statement_for(plan, record.kind, old_cells, cells, true,
+                                         variant_of(plan, record.kind, old_cells, cells));
+    GW_CHECK(send_single(plan, statement, record.kind, old_cells, cells, 1));
+    return drain();
+}
+
+Error PgApplier::row_count_error(RecordKind kind, std::uint64_t met) {
+    const std::string what = kind == RecordKind::insert   ? "INSERT"
+                             : kind == RecordKind::update ? "UPDATE"
+                                                          : "DELETE";
+    return {ErrorCode::conflict,
+            Retry::never,
+            met > 1 ? fmt::format("{} met {} rows with this key", what, met)
+            : kind == RecordKind::insert
+                ? "INSERT put no row in place: a trigger or a rule of the table keeps it out"
+                : what + " found no row with this key",
+            {},
+            ""};
 }
 
 Result<> PgApplier::decide(Plan& plan, const Record& record, ConflictAction action, const Error& why,
                            const std::vector<Cell>& old_cells, const std::vector<Cell>& cells) {
     Table& table = table_of(plan);
-    ++table.counts.conflicts;
-    const std::string text = why.sqlstate.empty()
-                                 ? (record.kind == RecordKind::update ? "UPDATE found no row with this key"
-                                                                      : "DELETE found no row with this key")
-                                 : why.message;
+    if (converging_ && action == ConflictAction::ignore) return {};
+    if (!converging_) ++table.counts.conflicts;
+    const std::string& text = why.message;
     if (action == ConflictAction::overwrite) {
-        const bool whole =
-            std::ranges::none_of(cells, [](const Cell& c) { return c.state == CellState::unchanged; });
-        if (whole) {
+        if (std::ranges::all_of(cells, sent)) {
             GW_CHECK(send_text("SAVEPOINT gw_row"));
             const std::vector<Cell> none;
+            if (record.kind == RecordKind::update && !plan.match_all &&
+                key_changed(plan, record, old_cells, cells))  // the row leaves its old key
+                GW_CHECK(send_single(plan, statement_for(plan, RecordKind::remove, old_cells, none, true, ""),
+                                     RecordKind::remove, old_cells, none, kAny));
             GW_CHECK(send_single(plan,
                                  statement_for(plan, RecordKind::insert, none, cells, true, "overwrite"),
                                  RecordKind::insert, none, cells, kAny));
             auto outcome = drain();
             if (outcome) {
                 count(table, record.kind, 1);
-                conflicts_.push_back({plan.relation.name, record.kind, action, text});
+                if (!converging_) conflicts_.push_back({plan.relation.name, record.kind, action, text});
                 return send_text("RELEASE SAVEPOINT gw_row");
             }
             if (!c_.healthy() || outcome.error().retry != Retry::never) return outcome;
-            GW_CHECK(send_text("ROLLBACK TO SAVEPOINT gw_row"));
-            GW_CHECK(drain());
+            GW_CHECK(roll_back_to("gw_row"));
         }
         action = ConflictAction::log;  // a partial image is never completed with NULL
     }
-    (void)old_cells;
     conflicts_.push_back({plan.relation.name, record.kind, action, text});
     switch (action) {
         case ConflictAction::ignore:
@@ -1112,13 +1329,9 @@ Result<> PgApplier::decide(Plan& plan, const Record& record, ConflictAction acti
         case ConflictAction::log:
             return write_exception(plan, record.kind, text);
         case ConflictAction::suspend_table: {
-            table.suspended = true;
-            TableState state;
-            state.name = plan.relation.name;
-            state.phase = TablePhase::suspended;
-            state.reason = text;
+            table.suspended = table.suspended_now = true;
             // commits together with the change that it skips
-            GW_CHECK(send_params(suspend_sql(), {Param(x_.task), Param(state.name.text()),
+            GW_CHECK(send_params(suspend_sql(), {Param(x_.task), Param(plan.relation.name.text()),
                                                  Param(std::to_string(x_.epoch)), Param(text)}));
             return write_exception(plan, record.kind, text);
         }
@@ -1135,11 +1348,17 @@ Result<> PgApplier::decide(Plan& plan, const Record& record, ConflictAction acti
     return {};
 }
 
+Result<> PgApplier::decide_missing(Plan& plan, const Record& record) {
+    return decide(plan, record, ConflictAction::suspend_table,
+                  Error{ErrorCode::not_found, Retry::never, plan.missing_reason, {}, "42P01"}, {}, {});
+}
+
 Result<> PgApplier::write_exception(const Plan& plan, RecordKind kind, const std::string& error) {
     // The statement's shape only: the row stays where it belongs.
-    const std::string statement = kind == RecordKind::insert   ? "INSERT INTO " + plan.quoted
-                                  : kind == RecordKind::update ? "UPDATE " + plan.quoted
-                                                               : "DELETE FROM " + plan.quoted;
+    const std::string statement = kind == RecordKind::insert     ? "INSERT INTO " + plan.quoted
+                                  : kind == RecordKind::update   ? "UPDATE " + plan.quoted
+                                  : kind == RecordKind::truncate ? "TRUNCATE " + plan.quoted
+                                                                 : "DELETE FROM " + plan.quoted;
     return send_params(exception_sql(x_.control_schema),
                        {Param(x_.task), Param(plan.relation.name.schema), Param(plan.relation.name.table),
                         Param(statement), Param(error)});

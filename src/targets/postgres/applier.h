@@ -36,6 +36,9 @@ struct ApplierContext {
     // Makes the types that a change needs, in a session of its own, and spells the change as this server
     // does.
     std::function<Result<SchemaChange>(const SchemaChange&)> ready;
+    // Gives the types of a source table's columns the values that they have there by now, in a session of its
+    // own. What still differs; empty: nothing.
+    std::function<Result<std::string>(const TableName&)> bring_types;
     Log* log = nullptr;
 };
 

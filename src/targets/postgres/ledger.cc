@@ -138,11 +138,12 @@ std::string table_state_sql() {
     return "WITH t AS (SELECT 1 FROM godwit.gw_task WHERE task = $1 AND epoch = $2::bigint FOR SHARE), "
            "u AS (INSERT INTO godwit.gw_table AS g (task, source_schema, source_table, epoch, generation, "
            "phase, mark, "
-           "applied, reason, rows) SELECT $1, $3, $4, $2::bigint, $5::bigint, $6, $7, $8, $9, $10::bigint "
-           "FROM t "
+           "applied, reason, rows, part) SELECT $1, $3, $4, $2::bigint, $5::bigint, $6, $7, $8, $9, "
+           "$10::bigint, $11 FROM t "
            "ON CONFLICT (task, source_schema, source_table) DO UPDATE SET phase = excluded.phase, mark = "
            "excluded.mark, "
-           "applied = excluded.applied, reason = excluded.reason, rows = excluded.rows "
+           "applied = excluded.applied, reason = excluded.reason, rows = excluded.rows, part = "
+           "excluded.part "
            "WHERE g.epoch = excluded.epoch AND g.generation = excluded.generation RETURNING 1) "
            "SELECT 1/count(*) FROM u";
 }
@@ -157,7 +158,22 @@ std::vector<Param> table_state_params(const std::string& task, std::uint64_t epo
             state.mark.token,
             state.applied.token,
             state.reason,
-            std::to_string(state.rows)};
+            std::to_string(state.rows),
+            state.part.text()};
+}
+
+std::string part_sql() {
+    return "UPDATE godwit.gw_table SET part = $6, epoch = epoch / CASE WHEN epoch = $2::bigint THEN 1 ELSE 0 "
+           "END WHERE task = $1 AND source_schema = $3 AND source_table = $4 AND generation = $5::bigint";
+}
+
+std::vector<Param> part_params(const std::string& task, std::uint64_t epoch, const TableState& state) {
+    return {task,
+            std::to_string(epoch),
+            state.name.schema,
+            state.name.table,
+            std::to_string(state.generation),
+            state.part.text()};
 }
 
 std::string suspend_sql() {
@@ -210,7 +226,7 @@ Result<> create_ledger(pg::Connection& c) {
     {
         const auto there =
             GW_TRY(c.query("SELECT count(*), EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attname = "
-                           "'source_id' AND attrelid = pg_catalog.to_regclass('godwit.gw_table')) "
+                           "'part' AND attrelid = pg_catalog.to_regclass('godwit.gw_table')) "
                            "FROM pg_catalog.pg_class k JOIN pg_catalog.pg_namespace n ON "
                            "n.oid = k.relnamespace "
                            "WHERE n.nspname = 'godwit' AND k.relname IN ('gw_task', 'gw_table', 'gw_slice', "
@@ -246,8 +262,10 @@ CREATE TABLE IF NOT EXISTS godwit.gw_table (
     filled boolean NOT NULL DEFAULT false,
     shared boolean NOT NULL DEFAULT false,
     source_id bigint NOT NULL DEFAULT 0,
+    part text NOT NULL DEFAULT '',
     PRIMARY KEY (task, source_schema, source_table));
 ALTER TABLE godwit.gw_table ADD COLUMN IF NOT EXISTS source_id bigint NOT NULL DEFAULT 0;
+ALTER TABLE godwit.gw_table ADD COLUMN IF NOT EXISTS part text NOT NULL DEFAULT '';
 CREATE TABLE IF NOT EXISTS godwit.gw_slice (
     task text NOT NULL,
     source_schema text NOT NULL,
@@ -336,7 +354,7 @@ Result<Ledger> read_ledger(pg::Connection& c, const std::string& task) {
     const auto rows = GW_TRY(
         c.query("SELECT k.epoch, k.source_system, k.source_timeline, p.seq, p.position, g.source_schema, "
                 "g.source_table, "
-                "g.phase, g.generation, g.mark, g.applied, g.reason, g.rows, g.source_id "
+                "g.phase, g.generation, g.mark, g.applied, g.reason, g.rows, g.source_id, g.part "
                 "FROM godwit.gw_task k LEFT JOIN LATERAL (SELECT seq, position FROM godwit.gw_progress w "
                 "WHERE w.task = k.task ORDER BY seq DESC LIMIT 1) p ON true "
                 "LEFT JOIN godwit.gw_table g ON g.task = k.task AND g.phase <> 'waiting' WHERE k.task = $1 "
@@ -360,6 +378,7 @@ Result<Ledger> read_ledger(pg::Connection& c, const std::string& task) {
         t.reason = rows.text(i, 11);
         t.rows = static_cast<std::uint64_t>(rows.number(i, 12));
         t.source_id = static_cast<std::uint64_t>(rows.number(i, 13));
+        t.part = TablePart::of(rows.text(i, 14));
         out.tables.push_back(std::move(t));
     }
     return out;
@@ -377,12 +396,14 @@ Result<> reset_ledger(pg::Connection& c, const std::string& task, std::uint64_t 
                     std::vector<Param>{task, std::to_string(epoch), source.system_id,
                                        std::to_string(source.timeline)}));
         // Rows stay, so that generations never repeat and what this task created or filled is remembered.
-        GW_CHECK(c.query(
-            "UPDATE godwit.gw_table g SET phase = 'waiting', mark = '', applied = '', reason = '', rows = 0, "
-            "filled = filled OR EXISTS (SELECT 1 FROM godwit.gw_slice s WHERE s.task = g.task "
-            "AND s.source_schema = g.source_schema AND s.source_table = g.source_table) "
-            "WHERE task = $1",
-            std::vector<Param>{task}));
+        GW_CHECK(
+            c.query("UPDATE godwit.gw_table g SET phase = 'waiting', mark = '', applied = '', part = '', "
+                    "reason = '', "
+                    "rows = 0, "
+                    "filled = filled OR EXISTS (SELECT 1 FROM godwit.gw_slice s WHERE s.task = g.task "
+                    "AND s.source_schema = g.source_schema AND s.source_table = g.source_table) "
+                    "WHERE task = $1",
+                    std::vector<Param>{task}));
         GW_CHECK(c.query("DELETE FROM godwit.gw_slice WHERE task = $1", std::vector<Param>{task}));
         // the chain of sequence numbers goes on, without a position
         GW_CHECK(
@@ -437,8 +458,9 @@ Result<BeganGeneration> begin_generation(pg::Connection& c, const std::string& t
         "mark) "
         "SELECT $1, $2, $3, $4::bigint, 1, 'loading', $5 FROM t "
         "ON CONFLICT (task, source_schema, source_table) DO UPDATE SET generation = g.generation + 1, "
-        "epoch = excluded.epoch, phase = 'loading', mark = excluded.mark, applied = '', reason = '', rows = "
-        "0 "
+        "epoch = excluded.epoch, phase = 'loading', mark = excluded.mark, applied = '', part = '', reason = "
+        "'', "
+        "rows = 0 "
         "WHERE g.epoch <= excluded.epoch RETURNING generation",
         std::vector<Param>{task, table.schema, table.table, std::to_string(epoch), mark.token});
     if (!rows) return std::unexpected(std::move(rows).error());

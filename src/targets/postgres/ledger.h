@@ -37,10 +37,15 @@ using Param = pg::Param;
                                                        std::uint64_t epoch);
 // Rows older than `sequence`: $1 task, $2 sequence.
 [[nodiscard]] std::string progress_trim_sql();
-// Phase, applied position, mark, reason and rows of one table; its generation must still be the table's.
+// Phase, applied position, part, mark, reason and rows of one table; its generation must still be the
+// table's.
 [[nodiscard]] std::string table_state_sql();
 [[nodiscard]] std::vector<Param> table_state_params(const std::string& task, std::uint64_t epoch,
                                                     const TableState& state);
+// TableState::part alone. Refused when the epoch is stale; a table of another generation stays as it is.
+[[nodiscard]] std::string part_sql();
+[[nodiscard]] std::vector<Param> part_params(const std::string& task, std::uint64_t epoch,
+                                             const TableState& state);
 // $1 task, $2 "schema.table" at the source, $3 epoch, $4 reason
 [[nodiscard]] std::string suspend_sql();
 // $1 server name, $2 task, $3 position

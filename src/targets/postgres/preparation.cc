@@ -151,11 +151,42 @@ Result<> check_columns(const TableSchema& source, const DescribedRelation& targe
     return {};
 }
 
+// Cells of another family are text that the column's type reads, except bytes, which no other type takes. In
+// binary they are of the types that a table of our own making has, so those must be the target's, with their
+// lengths: a value is not cast, it is silently another one. `source` in our own words.
+Result<std::string> choose_portable_format(const TargetContext& x, const TableSchema& source,
+                                           const DescribedRelation& target,
+                                           const std::vector<std::string>& offered) {
+    constexpr int kIntegerTimes = 100000;  // servers before may keep times as floating point
+    constexpr std::uint32_t kBytea = 17;
+    for (const auto& c : source.columns)
+        if (const ColumnSchema* t = target.schema.column(c.name);
+            t != nullptr && c.portable.binary() && t->type_id != kBytea)
+            return fail(
+                ErrorCode::failed_precondition,
+                fmt::format("column {} of table {} holds bytes and is {} on the target: it must be bytea",
+                            c.name, source.name.text(), t->native_type));
+    const auto offers = [&](std::string_view f) { return std::ranges::find(offered, f) != offered.end(); };
+    const bool own_types = std::ranges::all_of(source.columns, [&](const ColumnSchema& c) {
+        const ColumnSchema* t = target.schema.column(c.name);
+        return c.generated ||
+               (t != nullptr && t->type_id == c.type_id && t->type_modifier == c.type_modifier);
+    });
+    if (own_types && offers(kRowsBinary) && x.target.encoding == "UTF8" && x.target.version >= kIntegerTimes)
+        return std::string(kRowsBinary);
+    if (!offers(kRowsCopy))
+        return fail(
+            ErrorCode::unsupported,
+            fmt::format("table {} cannot be loaded in any form that the source offers", source.name.text()));
+    return std::string(kRowsCopy);
+}
+
 // Binary when every column may pass so; else CSV for the table.
 Result<std::string> choose_format(const TargetContext& x, const TableSchema& source,
                                   const DescribedRelation& target, const std::vector<std::string>& offered,
                                   std::vector<std::string>& warnings) {
     const auto offers = [&](std::string_view f) { return std::ranges::find(offered, f) != offered.end(); };
+    if (x.source.family != x.target.family) return choose_portable_format(x, source, target, offered);
     std::vector<std::string> why;
     for (const auto& c : source.columns) {
         if (c.generated) continue;
@@ -182,6 +213,12 @@ Result<std::string> choose_format(const TargetContext& x, const TableSchema& sou
                                 "as text on a server before 15",
                                 source.name.text(), c.name));
     return std::string(kFormatCsv);
+}
+
+// What is loaded in binary may also be changed in binary.
+std::string stream_format_of(std::string_view load_format) {
+    if (load_format == kRowsCopy || load_format == kRowsBinary) return std::string(kCellsCopy);
+    return load_format == kFormatBinary ? "pg.binary" : "pg.text";
 }
 
 // Is there an index that starts with these columns, in any order? unique: with exactly these.
@@ -276,15 +313,15 @@ Result<> create_table(pg::Connection& c, const TargetContext& x, const TableSche
     return {};
 }
 
-Result<> empty_table(pg::Connection& c, const TableName& target, bool truncate) {
-    const std::string name = pg::quote_name(target.schema, target.table);
+// `rows`: the table without those that inherit from it
+Result<> empty_table(pg::Connection& c, const TableName& target, const std::string& rows, bool truncate) {
     if (truncate) {
-        auto emptied = try_run(c, "TRUNCATE " + name);
+        auto emptied = try_run(c, "TRUNCATE " + rows);
         if (emptied) return {};
         // referenced by a foreign key, or no right to truncate
         if (emptied.error().sqlstate != "0A000" && emptied.error().sqlstate != "42501") return emptied;
     }
-    auto deleted = c.run("DELETE FROM " + name);
+    auto deleted = c.run("DELETE FROM " + rows);
     if (!deleted)
         return std::unexpected(
             std::move(deleted).error().with("emptying table " + target.text() + " before its load"));
@@ -293,10 +330,10 @@ Result<> empty_table(pg::Connection& c, const TableName& target, bool truncate) 
 
 // Under DO_NOTHING a second load may only remove rows that the first one wrote.
 Result<> empty_own_rows(pg::Connection& c, const TargetContext& x, const BeganGeneration& began,
-                        const TableName& target) {
+                        const TableName& target, const std::string& rows) {
     if (!began.filled_before) return {};
     bool shared = began.shared_before;
-    if (!GW_RULE("prepare.foreign_rows")) return empty_table(c, target, false);
+    if (!GW_RULE("prepare.foreign_rows")) return empty_table(c, target, rows, false);
     if (!shared) {
         const auto others =
             GW_TRY(c.query("SELECT task FROM godwit.gw_table WHERE task <> $1 AND target_schema = $2 AND "
@@ -311,7 +348,7 @@ Result<> empty_own_rows(pg::Connection& c, const TargetContext& x, const BeganGe
                 "table {} must be loaded again, and under DO_NOTHING it also holds rows that are not this "
                 "task's: remove this task's rows, or choose another TargetTablePrepMode",
                 target.text()));
-    return empty_table(c, target, false);
+    return empty_table(c, target, rows, false);
 }
 
 Result<DescribedRelation> describe_one(pg::Connection& c, const TableName& name) {
@@ -358,18 +395,20 @@ Result<PreparedTable> prepare_in_transaction(pg::Connection& c, const Sessions& 
         out.created = began.created_before;
         GW_CHECK(check_columns(source, found.front(), out.warnings));
         GW_CHECK(check_triggers(c, sessions, found.front(), out.warnings));
+        const std::string rows =
+            (found.front().kind == 'r' ? "ONLY " : "") + pg::quote_name(target.schema, target.table);
         if (mode == PrepMode::truncate) {
-            GW_CHECK(empty_table(c, target, true));
+            GW_CHECK(empty_table(c, target, rows, true));
         } else {
-            GW_CHECK(empty_own_rows(c, x, began, target));
-            const auto any = GW_TRY(
-                c.query("SELECT EXISTS (SELECT 1 FROM " + pg::quote_name(target.schema, target.table) + ")"));
+            GW_CHECK(empty_own_rows(c, x, began, target, rows));
+            const auto any = GW_TRY(c.query("SELECT EXISTS (SELECT 1 FROM " + rows + ")"));
             shared = any.flag(0, 0);
         }
     }
     const auto now = GW_TRY(describe_one(c, target));
     if (!out.created) GW_CHECK(warn_of_missing_index(c, source, now, out.warnings));
     out.format = GW_TRY(choose_format(x, source, now, offered, out.warnings));
+    out.stream_format = stream_format_of(out.format);
     GW_CHECK(
         c.query("UPDATE godwit.gw_table SET format = $4, created = $5::boolean, filled = false, "
                 "shared = $6::boolean, target_schema = $7, target_table = $8, "
@@ -447,17 +486,20 @@ Result<> build_keyless_index(pg::Connection& c, const TableSchema& source, const
         "a.atttypmod BETWEEN 0 AND 600) "
         "FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_stats s ON s.schemaname = $2 AND s.tablename = $3 "
         "AND s.attname = a.attname AND NOT s.inherited JOIN pg_catalog.pg_type b ON b.oid = a.atttypid "
-        "WHERE a.attrelid = $1::oid AND a.attgenerated = '' "
-        // plain types with btree and hash equality
-        "AND EXISTS (SELECT 1 FROM pg_catalog.pg_opclass o WHERE o.opcmethod = 403 AND o.opcdefault AND "
-        "(o.opcintype = b.oid OR (b.typtype = 'e' AND o.opcintype = 3500) OR (b.oid = 1043 AND o.opcintype = "
-        "25))) "
-        "AND EXISTS (SELECT 1 FROM pg_catalog.pg_opclass o WHERE o.opcmethod = 405 AND o.opcdefault AND "
-        "(o.opcintype = b.oid OR (b.typtype = 'e' AND o.opcintype = 3500) OR (b.oid = 1043 AND o.opcintype = "
-        "25))) "
-        "ORDER BY (1 - s.null_frac) * CASE WHEN s.n_distinct < 0 THEN -s.n_distinct * $4::float8 ELSE "
-        "s.n_distinct END "
-        "DESC, 2 DESC, a.attnum LIMIT 1",
+        "WHERE a.attrelid = $1::oid" +
+            std::string(c.server_version() >= 120000 ? " AND a.attgenerated = '' " : " ") +
+            // plain types with btree and hash equality
+            "AND EXISTS (SELECT 1 FROM pg_catalog.pg_opclass o WHERE o.opcmethod = 403 AND o.opcdefault AND "
+            "(o.opcintype = b.oid OR (b.typtype = 'e' AND o.opcintype = 3500) OR (b.oid = 1043 AND "
+            "o.opcintype = "
+            "25))) "
+            "AND EXISTS (SELECT 1 FROM pg_catalog.pg_opclass o WHERE o.opcmethod = 405 AND o.opcdefault AND "
+            "(o.opcintype = b.oid OR (b.typtype = 'e' AND o.opcintype = 3500) OR (b.oid = 1043 AND "
+            "o.opcintype = "
+            "25))) "
+            "ORDER BY (1 - s.null_frac) * CASE WHEN s.n_distinct < 0 THEN -s.n_distinct * $4::float8 ELSE "
+            "s.n_distinct END "
+            "DESC, 2 DESC, a.attnum LIMIT 1",
         std::vector<Param>{std::to_string(target.schema.source_id), name.schema, name.table,
                            rows.text(0, 0)}));
     if (best.size() == 0) return {};
@@ -727,6 +769,7 @@ Result<PreparedTable> prepared_table(Sessions& sessions, const TargetContext& x,
     const auto target = GW_TRY(describe_one(c, x.name_of(source.name)));
     GW_CHECK(check_columns(source, target, out.warnings));
     out.format = GW_TRY(choose_format(x, source, target, offered, out.warnings));
+    out.stream_format = stream_format_of(out.format);
     return out;
 }
 
@@ -779,6 +822,30 @@ Result<> finish_table(Sessions& sessions, const TargetContext& x, const TableSch
                            std::to_string(rows)});
     if (!saved) return std::unexpected(explain_refusal(std::move(saved).error(), "finishing the load"));
     return {};
+}
+
+Result<std::string> bring_types(Sessions& sessions, const TargetContext& x, const TableSchema& source) {
+    constexpr std::uint32_t kFirstUserType = 16384;
+    auto c = GW_TRY(sessions.hold());
+    std::vector<std::string> warnings;
+    GW_CHECK(c->run("BEGIN"));
+    auto made = create_types(*c, x, source.types, warnings);
+    auto done = made ? c->run("COMMIT") : std::unexpected(std::move(made).error());
+    if (!done) {
+        roll_back(*c);
+        return std::unexpected(std::move(done).error().with("types of table " + source.name.text()));
+    }
+    if (x.log != nullptr)
+        for (const auto& w : warnings)
+            x.log->warning(Component::target_apply, fmt::format("table {}: {}", source.name.text(), w));
+    const auto target = GW_TRY(describe_one(*c, x.name_of(source.name)));
+    for (const auto& column : source.columns) {
+        const ColumnSchema* mine = target.schema.column(column.name);
+        if (mine == nullptr || column.type_id < kFirstUserType || mine->type_id < kFirstUserType) continue;
+        auto why = type_difference({x.source, column, source.types}, {x.target, *mine, target.schema.types});
+        if (!why.empty()) return why;
+    }
+    return std::string();
 }
 
 Result<SchemaChange> ready_change(Sessions& sessions, const TargetContext& x, const SchemaChange& asked) {

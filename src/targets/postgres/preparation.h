@@ -58,6 +58,9 @@ struct TypeMap {
 // the change itself is given up. Returns the change as this server spells it.
 [[nodiscard]] Result<SchemaChange> ready_change(Sessions& sessions, const TargetContext& context,
                                                 const SchemaChange& change);
+// The same for columns that are there. What their types still lack of the source's; empty: nothing.
+[[nodiscard]] Result<std::string> bring_types(Sessions& sessions, const TargetContext& context,
+                                              const TableSchema& source);
 // Does the collation exist here? `collation` is quoted and qualified.
 [[nodiscard]] Result<bool> has_collation(pg::Connection& connection, const std::string& collation);
 

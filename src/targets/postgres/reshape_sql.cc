@@ -75,9 +75,14 @@ std::vector<std::string> ledger_change_sql(const std::string& task, const Schema
     if (c.kind == SchemaChange::Kind::rename_table) {
         const std::string to = pg::quote_literal(c.new_name);
         const std::string schema = pg::quote_literal(c.new_schema.empty() ? c.table.schema : c.new_schema);
-        // a table that had this name before has left its rows
-        const std::string stale = fmt::format(" WHERE task = {} AND source_schema = {} AND source_table = {}",
-                                              pg::quote_literal(task), schema, to);
+        // A table that had this name before has left its rows. They are this one's where that was done
+        // before.
+        const std::string stale =
+            fmt::format(
+                " WHERE task = {} AND source_schema = {} AND source_table = {} AND EXISTS (SELECT 1 "
+                "FROM godwit.gw_table",
+                pg::quote_literal(task), schema, to) +
+            where + ")";
         return {
             "DELETE FROM godwit.gw_slice" + stale, "DELETE FROM godwit.gw_table" + stale,
             fmt::format(
@@ -89,11 +94,11 @@ std::vector<std::string> ledger_change_sql(const std::string& task, const Schema
     }
     // The row stays: a table of that name that comes later goes on with the next generation.
     if (c.kind == SchemaChange::Kind::drop_table)
-        return {"DELETE FROM godwit.gw_slice" + where,
-                "UPDATE godwit.gw_table SET phase = 'waiting', mark = '', applied = '', reason = '', rows = "
-                "0, created = "
-                "false, filled = false" +
-                    where};
+        return {
+            "DELETE FROM godwit.gw_slice" + where,
+            "UPDATE godwit.gw_table SET phase = 'waiting', mark = '', applied = '', part = '', reason = '', "
+            "rows = 0, created = false, filled = false" +
+                where};
     return {};
 }
 

@@ -8,6 +8,7 @@
 #include "base/failpoint.h"
 #include "codecs/pg/describe.h"
 #include "targets/postgres/ledger.h"
+#include "wire/retry.h"
 
 namespace godwit::postgres {
 namespace {
@@ -63,12 +64,20 @@ bool commits_unflushed(const EndpointConfig& endpoint) {
     return commit == "off" || commit == "false" || commit == "no" || commit == "0";
 }
 
+Error away(Error error) {
+    if (error.sqlstate == "25006") error.code = ErrorCode::unavailable;
+    if (error.sqlstate == "57014") error.code = ErrorCode::aborted;
+    if (error.sqlstate == "25006" || error.sqlstate == "57014") error.retry = retry_of(error.code);
+    return error;
+}
+
 Sessions::Sessions(EndpointConfig endpoint, std::string task)
     : endpoint_(std::move(endpoint)), task_(std::move(task)) {}
 
 Result<> Sessions::settle(pg::Connection& c, bool replica) const {
     if (const auto script = endpoint_.attribute("afterconnectscript"); !script.empty()) {
         auto ran = c.run(script);
+        if (ran) ran = c.run("COMMIT");  // what it left open
         if (!ran) return std::unexpected(std::move(ran).error().with("AfterConnectScript"));
     }
     const auto commit = commits_unflushed(endpoint_) ? "local" : endpoint_.attribute("synchronouscommit");

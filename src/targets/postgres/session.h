@@ -18,6 +18,10 @@ namespace godwit::postgres {
 // wait.
 [[nodiscard]] bool commits_unflushed(const EndpointConfig& endpoint);
 
+// A server that has become a standby takes writes again elsewhere, or later; a statement that somebody else
+// has cancelled may run the next time. We cancel none.
+[[nodiscard]] Error away(Error error);
+
 // Thread safe.
 class Sessions {
 public:

@@ -33,6 +33,7 @@ public:
         generation_ = prepared.generation;
         slice_ = slice;
         binary_ = prepared.format == kFormatBinary;
+        portable_binary_ = prepared.format == kRowsBinary;
         sent_ = 0;
         const TableName target{target_schema_.empty() ? table.name.schema : target_schema_, table.name.table};
         const std::string columns = written_columns(table);
@@ -71,6 +72,10 @@ public:
         auto count = session_->copy_in_end();
         if (!count) {
             rollback();
+            // its own words are about the format, which is how the source says it (codecs/rows/copy_binary.h)
+            if (portable_binary_ && count.error().sqlstate == "22P04")
+                count.error().message =
+                    "a cell holds what PostgreSQL has no value for: a date that does not exist, or 1 GB";
             return std::unexpected(std::move(count).error().with(what()));
         }
         if (*count != rows && GW_RULE("load.row_count_check")) {
@@ -146,6 +151,7 @@ private:
     std::uint32_t slice_ = 0;
     std::uint64_t sent_ = 0;
     bool binary_ = false;
+    bool portable_binary_ = false;
     bool in_copy_ = false;
     ByteBuffer waiting_;
 };

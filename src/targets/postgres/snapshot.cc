@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "codecs/pg/digest.h"
+#include "codecs/pg/portable.h"
 
 namespace godwit::postgres {
 namespace {
@@ -16,9 +17,16 @@ public:
                std::string name)
         : sessions_(sessions), context_(context), keeper_(std::move(keeper)), name_(std::move(name)) {}
 
+    DigestForm form() const override {
+        return context_.source.family == context_.target.family ? DigestForm::own : DigestForm::portable;
+    }
+
     Result<TableDigest> digest(const TableSchema& table, std::stop_token stop) override {
         auto c = GW_TRY(reader());
-        const auto rows = GW_TRY(c.query(pg::digest_sql(from(table), columns(table)), stop));
+        const auto rows = GW_TRY(c.query(form() == DigestForm::portable
+                                             ? pg::portable_digest_sql(from(table), values(table))
+                                             : pg::digest_sql(from(table), columns(table)),
+                                         stop));
         TableDigest out{static_cast<std::uint64_t>(rows.number(0, 0)), rows.text(0, 1)};
         give_back(std::move(c));
         return out;
@@ -26,11 +34,15 @@ public:
 
     Result<std::vector<KeyDigest>> key_digests(const TableSchema& table, std::uint32_t bucket,
                                                std::uint32_t buckets, std::stop_token stop) override {
+        const bool portable = form() == DigestForm::portable;
         std::vector<std::string> keys;
-        for (const auto& k : table.primary_key) keys.push_back(pg::quote_name(k));
+        for (const auto& k : table.primary_key)
+            keys.push_back(portable ? value(*table.column(k)) : pg::quote_name(k));
         auto c = GW_TRY(reader());
-        const auto rows =
-            GW_TRY(c.query(pg::key_digest_sql(from(table), columns(table), keys, bucket, buckets), stop));
+        const auto rows = GW_TRY(
+            c.query(portable ? pg::portable_key_digest_sql(from(table), values(table), keys, bucket, buckets)
+                             : pg::key_digest_sql(from(table), columns(table), keys, bucket, buckets),
+                    stop));
         std::vector<KeyDigest> out;
         for (int i = 0; i < rows.size(); ++i) out.push_back({rows.text(i, 0), rows.text(i, 1)});
         give_back(std::move(c));
@@ -42,6 +54,16 @@ private:
     [[nodiscard]] std::string from(const TableSchema& table) const {
         const TableName n = context_.name_of(table.name);
         return pg::quote_name(n.schema, n.table);
+    }
+
+    static std::string value(const ColumnSchema& column) {
+        return portable_digest_value(column, {}, {}, false);
+    }
+    static std::vector<std::string> values(const TableSchema& table) {
+        std::vector<std::string> out;
+        for (const auto& c : table.columns)
+            if (!c.generated) out.push_back(value(c));
+        return out;
     }
 
     static std::vector<std::string> columns(const TableSchema& table) {

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/failpoint.h"
 #include "targets/postgres/applier.h"
+#include "targets/postgres/foreign.h"
 #include "targets/postgres/ledger.h"
 #include "targets/postgres/preparation.h"
 #include "targets/postgres/secondary.h"
@@ -34,13 +37,17 @@ public:
     }
 
     Result<Ledger> take_over(const TaskIdentity& task, const ServerTraits& source) override {
-        context_.task = task.id;
-        context_.control_schema = task.control_schema.empty() ? "public" : task.control_schema;
-        context_.target_schema = task.target_schema;
-        context_.source = source;
+        // once: other threads read it while a lost target is taken over again
+        if (!std::exchange(known_, true)) {
+            context_.task = task.id;
+            context_.control_schema = task.control_schema.empty() ? "public" : task.control_schema;
+            context_.target_schema = task.target_schema;
+            context_.source = source;
+        }
         auto c = GW_TRY(sessions_.open());
-        auto ledger = GW_TRY(postgres::take_over(c, task.id, source));
-        sessions_.set_epoch(ledger.epoch);
+        auto ledger = postgres::take_over(c, task.id, source);
+        if (!ledger) return std::unexpected(away(std::move(ledger).error()));
+        sessions_.set_epoch(ledger->epoch);
         return ledger;
     }
 
@@ -52,12 +59,12 @@ public:
     Result<PreparedTable> prepare(const TableSchema& table, PrepMode mode,
                                   const std::vector<std::string>& offered_formats,
                                   const SnapshotMark& mark) override {
-        return prepare_table(sessions_, context_, table, mode, offered_formats, mark);
+        return prepare_table(sessions_, context_, GW_TRY(own(table)), mode, offered_formats, mark);
     }
 
     Result<PreparedTable> prepared(const TableSchema& table, const TableState& state,
                                    const std::vector<std::string>& offered_formats) override {
-        return prepared_table(sessions_, context_, table, state, offered_formats);
+        return prepared_table(sessions_, context_, GW_TRY(own(table)), state, offered_formats);
     }
 
     Result<std::vector<SliceDone>> slices_done(const TableSchema& table, std::uint64_t generation) override {
@@ -80,7 +87,7 @@ public:
 
     Result<> finish_load(const TableSchema& table, const PreparedTable& prepared, TablePhase phase,
                          std::uint64_t rows) override {
-        return finish_table(sessions_, context_, table, prepared, phase, rows);
+        return finish_table(sessions_, context_, GW_TRY(own(table)), prepared, phase, rows);
     }
 
     Result<> set_phase(const TableName& table, TablePhase phase, const std::string& reason) override {
@@ -99,6 +106,10 @@ public:
             return std::unexpected(
                 explain_refusal(std::move(done).error(), "phase of table " + table.text()));
         return {};
+    }
+
+    void asks(std::function<Result<TableSchema>(const TableName&)> describe) override {
+        describe_ = std::move(describe);
     }
 
     Result<std::unique_ptr<Applier>> open_applier(const ConflictPolicy& policy) override {
@@ -120,7 +131,20 @@ public:
         x.replica_role = sessions_.replica_role();
         x.policy = policy;
         x.log = context_.log;
-        x.ready = [this](const SchemaChange& c) { return ready_change(sessions_, context_, c); };
+        x.ready = [this](SchemaChange c) -> Result<SchemaChange> {
+            if (foreign() &&
+                (c.kind == SchemaChange::Kind::add_column || c.kind == SchemaChange::Kind::change_type))
+                c.column = GW_TRY(in_own_words(c.column));
+            return ready_change(sessions_, context_, c);
+        };
+        if (describe_ && !foreign())
+            x.bring_types = [this, describe = describe_](const TableName& name) -> Result<std::string> {
+                const auto now = describe(name);
+                if (!now && now.error().code == ErrorCode::not_found)
+                    return "the source has no table of this name any more, so that its types are not known";
+                if (!now) return std::unexpected(now.error());
+                return bring_types(sessions_, context_, *now);
+            };
         auto session = GW_TRY(sessions_.open());
         // A statement meets its rows by key, whatever the statistics of a table that just grew from nothing
         // say: one plan per statement, an index where there is one.
@@ -140,10 +164,16 @@ public:
 
     Result<std::vector<std::string>> create_secondary(const std::vector<TableSchema>& tables) override {
         if (!context_.endpoint.flag("createsecondaryindexes", false)) return std::vector<std::string>{};
+        if (foreign())
+            return std::vector<std::string>{
+                "CreateSecondaryIndexes acts between databases of one family only: indexes, foreign keys, "
+                "checks and "
+                "defaults of the source are not translated"};
         return create_secondary_objects(sessions_, context_, tables);
     }
 
     Result<std::vector<std::string>> sync_sequences(const std::vector<TableSchema>& tables) override {
+        if (foreign()) return std::vector<std::string>{};  // the tables made for it have no sequences
         return postgres::sync_sequences(sessions_, context_, tables);
     }
 
@@ -155,8 +185,16 @@ public:
     }
 
 private:
+    [[nodiscard]] bool foreign() const { return context_.source.family != context_.target.family; }
+    [[nodiscard]] Result<TableSchema> own(const TableSchema& table) const {
+        if (!foreign()) return table;
+        return in_own_words(table);
+    }
+
     Sessions sessions_;
     TargetContext context_;
+    bool known_ = false;  // what take_over() tells of it
+    std::function<Result<TableSchema>(const TableName&)> describe_;
 };
 
 }  // namespace

@@ -1,39 +1,17 @@
 #include "wire/pg/connection.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
 
 #include "base/failpoint.h"
+#include "wire/certificate_file.h"
+#include "wire/retry.h"
 
 namespace godwit::pg {
 namespace {
-
-// libpq reads the root certificate from a file only: a memory file that lives until the handshake is over.
-class CertificateFile {
-public:
-    explicit CertificateFile(const std::string& pem) {
-        if (pem.empty()) return;
-        fd_ = ::memfd_create("godwit-ca", MFD_CLOEXEC);
-        if (fd_ >= 0 && ::write(fd_, pem.data(), pem.size()) == static_cast<ssize_t>(pem.size()))
-            path_ = fmt::format("/proc/self/fd/{}", fd_);
-    }
-    CertificateFile(const CertificateFile&) = delete;
-    CertificateFile& operator=(const CertificateFile&) = delete;
-    ~CertificateFile() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    [[nodiscard]] const std::string& path() const { return path_; }
-
-private:
-    int fd_ = -1;
-    std::string path_;
-};
 
 ErrorCode code_of(std::string_view state) {
     if (state.empty() || state.starts_with("08") || state.starts_with("57P")) return ErrorCode::unavailable;
@@ -52,21 +30,20 @@ ErrorCode code_of(std::string_view state) {
     return ErrorCode::internal;
 }
 
-Retry retry_of(ErrorCode code) {
-    switch (code) {
-        case ErrorCode::unavailable:
-        case ErrorCode::aborted:
-        case ErrorCode::resource_exhausted:
-            return Retry::from_checkpoint;
-        default:
-            return Retry::never;
-    }
-}
-
 std::string trimmed(const char* text) {
     std::string s = text == nullptr ? "" : text;
     while (!s.empty() && (s.back() == '\n' || s.back() == ' ')) s.pop_back();
     return s;
+}
+
+std::string settings_again(const std::vector<std::string>& settings) {
+    std::string sql;
+    for (const auto& s : settings) {
+        const auto eq = s.find('=');
+        sql += fmt::format("SELECT pg_catalog.set_config({}, {}, false); ", quote_literal(s.substr(0, eq)),
+                           quote_literal(s.substr(eq + 1)));
+    }
+    return sql;
 }
 
 }  // namespace
@@ -137,6 +114,14 @@ Result<Connection> Connection::open(const ConnectOptions& o) {
                   denied ? "28000" : "08001"});
     }
     PQsetNoticeProcessor(raw, [](void*, const char*) {}, nullptr);
+    // not among the settings of the start, because older servers refuse what they do not know
+    if (c.server_version() >= 140000) GW_CHECK(c.run("SET idle_session_timeout = 0"));
+    if (c.server_version() >= 170000) GW_CHECK(c.run("SET transaction_timeout = 0"));
+    if (!o.script.empty())
+        for (const auto& sql : {o.script, "COMMIT; " + settings_again(o.settings)}) {
+            auto ran = c.run(sql);
+            if (!ran) return std::unexpected(std::move(ran).error().with("AfterConnectScript"));
+        }
     return c;
 }
 

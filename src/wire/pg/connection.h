@@ -32,6 +32,9 @@ struct ConnectOptions {
     int connect_timeout_s = 10;
     // "name=value" server settings given at start-up, beyond the session defaults of source sessions
     std::vector<std::string> settings;
+    // SQL of the user, run once the session stands; `settings` are given again behind it. An error ends the
+    // connection, what it leaves open is committed.
+    std::string script;
 };
 
 // Rows of one answer, in text.

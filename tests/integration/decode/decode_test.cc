@@ -498,7 +498,9 @@ TEST_F(DecodeTest, AnIdleSlotMovesWhileOtherDatabasesWrite) {
     reader.sink.acknowledge_all = true;
     Result<> outcome;
     std::jthread thread([&] { outcome = reader.read({}); });
-    target_.run(
+    const auto other = fresh_database("GODWIT_TEST_PG_SOURCE", "gw_other");  // of the same server
+    ASSERT_TRUE(other);
+    other->run(
         "CREATE TABLE other (v text); INSERT INTO other SELECT repeat('x', 1000) FROM generate_series(1, "
         "2000)");
     const auto end = reader.log_end();
@@ -514,6 +516,7 @@ TEST_F(DecodeTest, AnIdleSlotMovesWhileOtherDatabasesWrite) {
     }
     reader.sink.stop.request_stop();
     thread.join();
+    drop_database(*other);
     ASSERT_OK(outcome);
     EXPECT_GE(confirmed, end);
     EXPECT_GT(reader.sink.keepalives, 0);

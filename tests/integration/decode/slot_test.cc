@@ -276,6 +276,16 @@ TEST_F(SlotTest, PublicationsNeverFailTheApplication) {
     published = read_publications(session, name_);
     EXPECT_EQ(texts(published->all), (Texts{"extra", "pk"}));
     EXPECT_TRUE(published->inserts.empty());
+    // a name that has gone to another table, and a table that has another name by now
+    const auto id = [&](const std::string& t) {
+        return std::stoull(source_.ask(fmt::format("SELECT '{}'::regclass::oid", t)));
+    };
+    const std::set<std::uint64_t> ids{id("pk"), id("extra")};
+    source_.run("ALTER TABLE extra RENAME TO moved; CREATE TABLE extra (a int PRIMARY KEY)");
+    mended = mend_publications(session, name_, {{"public", "pk"}, {"public", "extra"}}, {}, ids);
+    ASSERT_OK(mended);
+    EXPECT_TRUE(mended->none());
+    EXPECT_EQ(texts(read_publications(session, name_)->all), (Texts{"moved", "pk"}));
     const auto as_user = read_foreign_publication(session, name_);
     ASSERT_OK(as_user);
     EXPECT_TRUE(as_user->updates && as_user->via_root);

@@ -1,5 +1,5 @@
 #pragma once
-// For tests: a ChangeSink that prints what it is given, one line per record, and checks the rules of its
+// A ChangeSink that prints what it is given, one line per record, and checks the rules of its
 // callers.
 //
 //   relation 1 public.t oid=16384 key [id*:23 v:25(10)]
@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <string>
@@ -16,7 +17,7 @@
 #include "core/change.h"
 #include "core/source.h"
 
-namespace godwit::postgres {
+namespace godwit::test {
 
 inline std::string printed(const RowView& row) {
     std::string out = "(";
@@ -157,7 +158,7 @@ public:
     std::map<std::uint32_t, Relation> relations;
     std::function<void(std::uint32_t stream, const Record&)> on_record;
     Position acknowledge;
-    bool is_full = false;
+    std::atomic<bool> is_full = false;
     int losses = 0;
 
 private:
@@ -165,4 +166,4 @@ private:
     std::uint32_t last_id_ = 0;
 };
 
-}  // namespace godwit::postgres
+}  // namespace godwit::test

@@ -1,0 +1,97 @@
+"""What README.md's table says of a task and no other suite would miss."""
+
+import itertools
+import json
+
+import pytest
+from live import TABLES, Traffic, create, difference, exceptions
+from pg import PgServer
+from task_process import TaskProcess
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def servers():
+    with PgServer(settings={"logical_decoding_work_mem": "64kB"}) as source, PgServer() as target:
+        yield source, target
+
+
+def test_load_order(pair):
+    """Tables of a higher load-order are loaded first."""
+    source, target, name = pair
+    rules = []
+    for number, (table, order) in enumerate({"a": 1, "b": 3, "c": 2}.items(), 1):
+        source.sql(f"create table {table} (id int primary key)", database=name)
+        rules.append(
+            {
+                "rule-type": "selection",
+                "rule-id": str(number),
+                "rule-name": str(number),
+                "rule-action": "include",
+                "load-order": order,
+                "object-locator": {"schema-name": "public", "table-name": table},
+            }
+        )
+    with TaskProcess(source, target, name, name, kind="full-load", mappings=json.dumps({"rules": rules})) as task:
+        task.spec["workers_max"] = 1
+        task.start("fresh")
+        assert task.wait_end(20) == 0, task.log_text()
+        begun = {t["name"]["table"]: t["full_load_start_us"] for t in task.report()["tables"]}
+        assert sorted(begun, key=begun.get) == ["b", "c", "a"], begun
+
+
+def test_large_values_are_never_cut(pair):
+    """Whatever LobMaxSize says, in the load and in changes, with a key and without."""
+    source, target, name = pair
+    large = "(select string_agg(md5(g::text), '') from generate_series({}, {} + 9000) g)"  # 288 KB
+    for table, key in (("keyed", "primary key"), ("keyless", "")):
+        source.sql(f"create table {table} (id int {key}, t text, b bytea, j jsonb)", database=name)
+        source.sql(f"alter table {table} replica identity full", database=name)
+        value = large.format(1, 1)
+        source.sql(
+            f"insert into {table} select 1, {value}, convert_to({value}, 'UTF8'), to_jsonb({value})", database=name
+        )
+    limited = {"SupportLobs": True, "FullLobMode": False, "LimitedSizeLobMode": True, "LobMaxSize": 1}
+    with TaskProcess(source, target, name, name, settings={"TargetMetadata": limited}) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        value = large.format(2, 2)
+        for table in ("keyed", "keyless"):
+            source.sql(
+                f"insert into {table} select 2, {value}, convert_to({value}, 'UTF8'), to_jsonb({value})", database=name
+            )
+            source.sql(f"update {table} set t = {value} where id = 1", database=name)
+        task.wait_caught_up()
+        wrong = difference(source, name, target, name, ("keyed", "keyless"))
+        assert not wrong, wrong
+        assert target.sql("select min(length(t)), min(length(b)) from keyed", database=name) == [(288032, 288032)]
+        assert exceptions(target, name) == []
+        assert task.stop() == 0
+
+
+def test_compare_under_traffic(servers):
+    """Both sides at one point of the log while writers go on; one row too many is found, and named."""
+    source, target = servers
+    name = f"p{next(NUMBERS)}"
+    create(source, name)
+    target.create_database(name)
+    with TaskProcess(source, target, name, name) as task, Traffic(source, name) as traffic:
+        task.start("fresh")
+        task.wait_loaded()
+        task.wait_for(lambda: set(task.phases().values()) == {"joined"}, 30, "all have joined")
+        before = traffic.commits
+        for _ in range(3):
+            compared = task.control("compare", 60)
+            assert compared["ok"] and compared["equal"], compared
+            assert {t["table"] for t in compared["tables"]} == set(TABLES)
+        assert traffic.commits > before, "nothing was written meanwhile, so nothing was proved"
+        target.sql("insert into keyed values (-1, 0, 'nobody wrote this', now())", database=name)
+        compared = task.control("compare", 60)
+        assert not compared["equal"]
+        (wrong,) = (t for t in compared["tables"] if not t["equal"])
+        assert wrong["table"] == "keyed" and any("-1" in key for key in wrong["differing_keys"]), wrong
+        traffic.stop()
+        assert task.stop() == 0
+    for server in servers:
+        server.sql(f'drop database if exists "{name}" with (force)')
