@@ -61,7 +61,7 @@ class Usage:
     def _run(self) -> None:
         rounds = 0
         while not self._stop.wait(LOOK_S):
-            if rounds % 10 == 0:
+            if rounds % 10 == 0 or not self.task:  # a short one must not be missed
                 self._find()
             self._read()
             rounds += 1
@@ -69,15 +69,18 @@ class Usage:
     def _find(self) -> None:
         """Descendants of the program, by what they run: the processes of tasks and their keepers."""
         for entry in os.listdir("/proc"):
-            if not entry.isdigit() or int(entry) in self._known or int(entry) == self.godwit.pid:
+            if not entry.isdigit() or int(entry) in self.task or int(entry) == self.godwit.pid:
                 continue
+            pid = int(entry)
             try:
-                line = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
-                if line[0] and Path(os.fsdecode(line[0])).name.startswith("godwit"):
-                    ours = f"{self.godwit.mark}".encode() in Path(f"/proc/{entry}/environ").read_bytes()
-                    self._known[int(entry)] = ours
-                    if ours and b"task-process" in line:
-                        self.task.add(int(entry))
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if not line[0] or not Path(os.fsdecode(line[0])).name.startswith("godwit"):
+                    continue
+                if pid not in self._known:
+                    self._known[pid] = f"{self.godwit.mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+                # asked for again: between fork and exec it still has the server's command line
+                if self._known[pid] and b"task-process" in line:
+                    self.task.add(pid)
             except OSError:
                 continue
         self._read()

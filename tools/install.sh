@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
 build_packages=(g++ cmake ninja-build ccache mold pkg-config make git ca-certificates
-    libpq-dev libmariadb-dev libzstd-dev zlib1g-dev libcpp-httplib-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev
+    libpq-dev libmariadb-dev libxxhash-dev libzstd-dev zlib1g-dev libcpp-httplib-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev
     nlohmann-json3-dev libcli11-dev libfmt-dev libgtest-dev libgmock-dev)
 demo_packages=(postgresql-15 postgresql-client-15 python3 python3-venv util-linux curl)
 bench_packages=("${demo_packages[@]}" mariadb-server libaio1 libnuma1 libncurses6 maven unzip xz-utils

@@ -18,6 +18,8 @@ constexpr std::size_t kGroupBufferedBytes = 16U << 20;
 constexpr auto kSaveIdleEvery = 1s;
 constexpr auto kAskSourceEvery = 1s;
 constexpr auto kAskToStopEvery = 1s;
+constexpr int kAbortedTries = 10;
+constexpr auto kAbortedWait = 20ms, kAbortedWaitMax = 1000ms;
 constexpr auto kDurableEvery = 500ms;  // where commits do not wait for the target's disk
 
 // A table in a shape that the log has told. Which files and partitions hold its rows only polls and loads
@@ -53,6 +55,7 @@ Result<> ApplyLoop::commit_group() {
     GW_CHECK(save_parts());
     GW_CHECK(applier_->commit(pending_, {}));
     group_open_ = false;
+    aborted_ = 0;
     keep_parts();
     set_applied(pending_, pending_order_);
     take_results();
@@ -204,10 +207,25 @@ void ApplyLoop::give_up_group() {
     undo_shapes();
 }
 
+// Did the target void the transaction for another session's sake? Then it comes again, a little later each
+// time: whoever reads or locks the target's tables is not to stop the task.
+bool ApplyLoop::comes_again(const Error& why) {
+    if (why.code != ErrorCode::aborted || why.retry != Retry::from_checkpoint || why.sqlstate.empty() ||
+        aborted_ >= kAbortedTries || !GW_RULE("apply.aborted_again"))
+        return false;
+    p_.task_log.info(Component::target_apply, "a group of changes is applied again: " + why.text());
+    p_.clock.sleep(std::min(kAbortedWait * (1 << aborted_++), kAbortedWaitMax), stop_);
+    return true;
+}
+
 // The group is void on the target. Again from its first record, row by row where needed.
 Result<> ApplyLoop::recover_group(const Error& why) {
     give_up_group();
-    // lost sessions, full disks, deadlocks are not the rows' fault
+    if (comes_again(why)) {
+        rewind();
+        return {};
+    }
+    // lost sessions and full disks are not the rows' fault
     if (why.retry != Retry::never || why.code == ErrorCode::cancelled || why.code == ErrorCode::internal)
         return std::unexpected(why);
     if (std::exchange(again_without_table_, false)) {
@@ -861,6 +879,7 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
         GW_FAILPOINT("catchup.committed");
         if (joins) set_applied(pending_, pending_order_);
         open = false;
+        aborted_ = 0;
         entry->state = state;
         p_.book.change(name, [&](TableEntry& e) { e.state.part = state.part; });
         done = std::max(done, now.order_end);
@@ -882,12 +901,13 @@ Result<> ApplyLoop::catch_up(const TableName& name) {
         applier_->abort();
         open = false;
         undo_shapes();
-        if (why.retry != Retry::never || careful_until > t.order) return std::unexpected(why);
+        const bool as_it_was = comes_again(why);
+        if (!as_it_was && (why.retry != Retry::never || careful_until > t.order)) return std::unexpected(why);
         if (const auto before = p_.book.find(name)) {
             entry->schema = before->schema;
             entry->state.part = before->state.part;
         }
-        careful_until = t.order + 1;
+        if (!as_it_was) careful_until = t.order + 1;
         now = start;
         t = {};
         t.done_before = true;

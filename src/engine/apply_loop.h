@@ -9,7 +9,8 @@
 //    commits, a change of shape ends it, and how far each table has come in the transaction commits with it;
 //  * tables that are bound to each other (TableSchema::bound_to) are at one place of the log from their first
 //    change on: while one of them loads, nothing is applied;
-//  * a group that fails is applied again from its first record, row by row where needed.
+//  * a group that fails is applied again from its first record, row by row where needed; one that the target
+//    gave up for another session's sake (a deadlock, a lock not granted) comes again as it was.
 
 #include <atomic>
 #include <chrono>
@@ -133,6 +134,7 @@ private:
     Result<> wait_whole();
     [[nodiscard]] bool met_before(View& v) const;
     Result<> recover_group(const Error& why);
+    [[nodiscard]] bool comes_again(const Error& why);
     void undo_shapes();
     void give_up_group();
     void take_names(const Ledger& ledger);
@@ -207,6 +209,7 @@ private:
     bool again_without_table_ = false;  // the group failed for a table that is suspended now
     std::uint64_t group_changes_ = 0, group_transactions_ = 0;
     std::uint64_t careful_until_ = 0;  // order; groups that begin below are applied carefully
+    int aborted_ = 0;                  // how often in a row the target gave a group up
     std::map<std::uint32_t, View> views_;
     std::map<TableName, Way> ways_;  // views point into it
     std::uint64_t serial_ = 0;       // of the newest reading of a transaction

@@ -514,6 +514,49 @@ TEST_F(ApplyLoopTest, a_lost_session_is_nobodys_conflict) {
     EXPECT_TRUE(rows(a_).empty());
 }
 
+TEST_F(ApplyLoopTest, a_deadlock_brings_the_group_again_as_it_was) {
+    int left = 3;
+    database_->fault = [&](const std::string& step, const TableName&) -> Result<> {
+        if (step != "apply.commit" || left-- <= 0) return {};
+        return std::unexpected(Error{ErrorCode::aborted, Retry::from_checkpoint, "deadlock", {}, "40001"});
+    };
+    for (std::uint64_t i = 1; i <= 3; ++i) transaction(a_, i * 10, {std::to_string(i), "x"});
+    EXPECT_EQ(run_all(), StopCause::asked);
+    EXPECT_LT(left, 0);
+    EXPECT_EQ(rows(a_), (Rows{{"1", "x"}, {"2", "x"}, {"3", "x"}}));
+    EXPECT_EQ(position(), at(35));
+    for (const auto& c : database_->commits) EXPECT_EQ(c.mode, Applier::Mode::fast);
+    EXPECT_EQ(progress_.snapshot().tables[0].inserts, 3U);
+}
+
+TEST_F(ApplyLoopTest, a_deadlock_without_end_is_the_tasks_error) {
+    database_->fault = [&](const std::string& step, const TableName&) -> Result<> {
+        if (step != "apply.commit") return {};
+        return std::unexpected(Error{ErrorCode::aborted, Retry::from_checkpoint, "deadlock", {}, "40001"});
+    };
+    transaction(a_, 10, {"1", "x"});
+    const auto outcome = run_all();
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().code, ErrorCode::aborted);
+    EXPECT_TRUE(rows(a_).empty());
+}
+
+TEST_F(ApplyLoopTest, a_deadlock_while_catching_up_is_tried_again) {
+    add(b_, TablePhase::loaded, {at(6).token});
+    for (std::uint64_t i = 1; i <= 3; ++i) transaction(b_, i * 10, {std::to_string(i), "x"});
+    int left = 2;
+    database_->fault = [&](const std::string& step, const TableName&) -> Result<> {
+        if (step != "apply.commit" || left-- <= 0) return {};
+        return std::unexpected(Error{ErrorCode::aborted, Retry::from_checkpoint, "deadlock", {}, "40P01"});
+    };
+    auto l = loop(at(5), at(0));
+    Running running(l);
+    EXPECT_TRUE(eventually([&] { return position() == at(35); }));
+    EXPECT_EQ(running.stop(), StopCause::asked);
+    EXPECT_EQ(rows(b_), (Rows{{"1", "x"}, {"2", "x"}, {"3", "x"}}));
+    EXPECT_LT(left, 0);
+}
+
 TEST_F(ApplyLoopTest, a_conflict_may_suspend_its_table_only) {
     settings_.conflicts.insert_exists = ConflictAction::suspend_table;
     add(b_, TablePhase::joined);

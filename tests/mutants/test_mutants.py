@@ -30,6 +30,7 @@ KILLERS = {
     "mysql.transactional_engines": "../pairs/test_refused.py::test_tables_without_transactions",
     "mysql.schema_history": "../pairs/test_history.py::test_altered_again_and_again_while_stopped[mariadb]",
     "mysql.unsure_reloads": "../pairs/test_statements.py::test_an_emptied_partition_is_seen[mysql]",
+    "apply.aborted_again": "../pairs/test_deadlock.py::test_deadlock_on_the_target[second_mariadb]",
     "apply.save_parts": "../pairs/test_ddl_kills.py::test_killed_at_each_step_of_a_change_of_shape[postgres-mariadb]",
     "prepare.acting_keys": "../pairs/test_bound_tables.py::test_every_kind[mysql-mariadb]",
     "apply.keys_off": "../pairs/test_bound_tables.py::test_every_kind[mysql-mariadb]",

@@ -16,7 +16,7 @@ namespace {
 
 constexpr auto kWait = std::chrono::seconds(2);
 constexpr int kTries = 30;
-constexpr unsigned kLockWaitTimeout = 1205;
+constexpr unsigned kLockWaitTimeout = 1205, kDeadlock = 1213;
 
 // By name; foreign keys also by what they say.
 Result<std::set<std::string>> constraints_of(Connection& c, const TableName& table) {
@@ -43,7 +43,10 @@ void change(Connection& c, const TableName& name, const std::string& object, con
             std::vector<std::string>& left) {
     const std::string sql = fmt::format("ALTER TABLE {} {}", quote_name(name.schema, name.table), action);
     auto done = c.run(sql);
-    for (int i = 1; i < kTries && !done && c.error_number() == kLockWaitTimeout; ++i) {
+    const auto in_the_way = [&] {
+        return !done && (c.error_number() == kLockWaitTimeout || c.error_number() == kDeadlock);
+    };
+    for (int i = 1; i < kTries && in_the_way(); ++i) {
         std::this_thread::sleep_for(kWait);
         done = c.run(sql);
     }
