@@ -55,7 +55,8 @@ Result<> ApplyLoop::commit_group() {
     GW_CHECK(save_parts());
     GW_CHECK(applier_->commit(pending_, {}));
     group_open_ = false;
-    aborted_ = 0;
+    // what a blocked statement leaves behind it each time anew is no progress
+    if (group_changes_ != 0 || pending_order_ > applied_order_) aborted_ = 0;
     keep_parts();
     set_applied(pending_, pending_order_);
     take_results();
@@ -246,11 +247,15 @@ void ApplyLoop::start_group_here() {
     group_start_ = place_;
     group_start_position_ = pending_;
     group_start_order_ = pending_order_;
+    group_start_seen_ = seen_order_;
 }
 
-// Everything since the last commit will be read again.
+// Everything since the last commit will be read again. What comes before the common position on the way is
+// skipped, so no table joins there (may_join).
 void ApplyLoop::rewind() {
     place_ = group_start_;
+    seen_order_ = group_start_seen_;
+    book_version_ = 0;
     transaction_ = {};
     const bool quiet = group_start_order_ > applied_order_;  // nothing to apply from there to here
     pending_ = quiet ? group_start_position_ : applied_;
@@ -789,6 +794,8 @@ Result<> ApplyLoop::join_loaded() {
     judge_views();
     return {};
 }
+
+void ApplyLoop::forget_shapes() { views_.clear(); }
 
 // Phases have changed: of a table that has left no row is applied from here on.
 void ApplyLoop::judge_views() {

@@ -80,6 +80,9 @@ public:
     // Runs `work` on the thread of run(), between two groups and while no table catches up; what it changes
     // in the book is obeyed when obeyed() has come so far. Thread safe.
     void at_boundary(std::function<void()> work);
+    // The target's tables may have other columns: they are looked at again. On the thread of run(), at a
+    // boundary.
+    void forget_shapes();
     // The version of the book that is obeyed: no row of a table that had left by then is applied any more.
     // Thread safe.
     [[nodiscard]] std::uint64_t obeyed() const { return obeyed_; }
@@ -202,7 +205,7 @@ private:
     Transaction transaction_;
     Place place_, group_start_;
     std::optional<Position> group_start_position_;  // what group_start_ is behind
-    std::uint64_t group_start_order_ = 0;
+    std::uint64_t group_start_order_ = 0, group_start_seen_ = 0;
     bool begun_ = false;
     bool group_open_ = false;
     bool careful_ = false;              // the open group may suspend tables by itself

@@ -455,6 +455,42 @@ TEST_F(ApplyLoopTest, a_careful_catch_up_never_promises_more_than_it_did) {
     EXPECT_EQ(done, transactions);
 }
 
+// A table that has finished its load while a group failed joins where that group comes again, and that is
+// before the common position: the cursor would skip what lies between.
+TEST_F(ApplyLoopTest, no_table_joins_where_a_group_comes_again) {
+    const TableSchema c = test::table_of("c", {"id", "v"}), seen = test::table_of("seen", {"id", "v"});
+    add(b_, TablePhase::loading);
+    add(c, TablePhase::loading);
+    for (const auto& t : {b_, c}) book_.change(t.name, [](TableEntry& e) { e.hold_from = 1; });
+    add(seen, TablePhase::joined, {at(18).token});
+    set_phase(seen, TablePhase::joined, {at(18).token});
+    int left = 1;
+    database_->fault = [&](const std::string& step, const TableName&) -> Result<> {
+        if (step != "apply.commit" || rows(b_).empty() || left == 0) return {};
+        --left;
+        set_phase(c, TablePhase::loaded, {at(6).token});
+        return std::unexpected(Error{ErrorCode::aborted, Retry::from_checkpoint, "deadlock", {}, "40001"});
+    };
+    // no group opens for the first transaction, and its end and the second one are read in one go
+    begin(10);
+    insert(b_, {"1", "x"});
+    insert(c, {"1", "x"});
+    insert(seen, {"1", "x"});
+    ASSERT_TRUE(log_->idle());
+    auto l = loop(at(5), at(5));
+    Running running(l);
+    ASSERT_TRUE(eventually([&] { return source_.asked > 0; }));
+    set_phase(b_, TablePhase::loaded, {at(6).token});
+    commit(10);
+    transaction(b_, 20, {"2", "x"});
+    ASSERT_TRUE(log_->idle());
+    ASSERT_TRUE(eventually([&] { return position() == at(25) && book_.count(TablePhase::loaded) == 0; }));
+    EXPECT_EQ(running.stop(), StopCause::asked);
+    EXPECT_EQ(left, 0);
+    EXPECT_EQ(rows(b_), (Rows{{"1", "x"}, {"2", "x"}}));
+    EXPECT_EQ(rows(c), (Rows{{"1", "x"}}));
+}
+
 // --- conflicts
 
 TEST_F(ApplyLoopTest, a_conflict_brings_the_same_records_again_carefully) {

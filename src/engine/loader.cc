@@ -190,6 +190,11 @@ Result<> Loader::open(const LoadPlan& plan, Job& job) {
     if (!opened && opened.error().code == ErrorCode::not_found)
         opened.error().code = ErrorCode::failed_precondition;
     job.load = GW_TRY(std::move(opened));
+    const std::uint64_t there = job.load.schema.source_id, wanted = entry->schema.source_id;
+    if (there != wanted && there != 0 && wanted != 0 && GW_RULE("load.same_table")) {
+        [[maybe_unused]] auto ignored = source_.close_table(plan.context, job.load);
+        return fail(ErrorCode::failed_precondition, "another table has its name by now");
+    }
     // read once, at the start of the task
     if (!job.load.schema.extras.read) job.load.schema.extras = entry->schema.extras;
     const auto done = GW_TRY(target_.slices_done(job.load.schema, job.prepared.generation));

@@ -248,6 +248,12 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         }
         book_.put(std::move(entry));
     }
+    // What the leaves of a partitioned table have logged so far is named as it was then.
+    for (auto& t : tables)
+        if (const auto entry = t.partitioned ? book_.find_id(t.source_id) : std::nullopt) {
+            t.identity = entry->schema.identity;
+            t.identity_columns = entry->schema.identity_columns;
+        }
     show_tables();
     if (!fresh)
         for (const auto& name : reloads_.restore()) {
@@ -831,11 +837,22 @@ Result<> Task::wait_for_name(const TableName& name) {
 Result<> Task::leave_gone(const TableName& name) {
     progress_.table(name, [](TableReport& t) { t.state = "Table does not exist"; });
     GW_CHECK(target_.set_phase(name, TablePhase::suspended, "the table is gone from the source"));
-    book_.change(name, [](TableEntry& t) {
+    std::uint64_t id = 0;
+    book_.change(name, [&](TableEntry& t) {
         t.state.phase = TablePhase::suspended;
         t.reload = t.nameless = false;
+        id = t.schema.source_id;
     });
-    return reloads_.begun({name});
+    GW_CHECK(reloads_.begun({name}));
+    // A table that comes under its name joins the task as a new one.
+    if (captures() && id != 0)
+        apply_->at_boundary([this, name, id] {
+            const auto left = book_.find(name);
+            if (left && left->schema.source_id == id && left->state.phase == TablePhase::suspended &&
+                !left->reload)
+                book_.remove(name);
+        });
+    return {};
 }
 
 // Those that can be loaded now. An error when the stream's form of cells is not one that all of them take.
@@ -874,10 +891,9 @@ Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
         if (const auto known = book_.find(name); !known) {
             return reloads_.begun({name});
         } else if (known->schema.source_id != 0 && schema->source_id != known->schema.source_id) {
-            // The name has gone to another table: this one is loaded when it has got its new one.
-            if (known->state.phase != TablePhase::suspended) return wait_for_name(name);
-            book_.change(name, [](TableEntry& t) { t.reload = t.nameless = true; });
-            return {};
+            // The name has gone to another table: this one is loaded when it has got its new one. If that is
+            // none of the task's, the other joins in its place.
+            return GW_TRY(renamed_away(name)) ? wait_for_name(name) : leave_gone(name);
         }
         const auto tables = GW_TRY(bound_tables(*schema));
         if (const auto other = rows_of_others(tables)) {
@@ -902,7 +918,10 @@ Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
         auto context = captures() ? source_.begin_table_load(
                                         tables, true, settings_.transaction_consistency_timeout_s, stop)
                                   : source_.begin_load({}, tables, stop);
-        if (!context && context.error().code == ErrorCode::aborted) {
+        // altered or dropped meanwhile; a lock that was not granted says a SQLSTATE
+        if (!context && (context.error().code == ErrorCode::not_found ||
+                         (context.error().code == ErrorCode::aborted &&
+                          (context.error().sqlstate.empty() || !captures())))) {
             context_.log->warning(Component::source_unload, fmt::format("load of table {} starts anew: {}",
                                                                         name.text(), context.error().text()));
             invalidated = std::move(names);
@@ -911,7 +930,7 @@ Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
         if (!context && captures() && !stop.stop_requested() &&
             (context.error().code == ErrorCode::failed_precondition ||
              context.error().code == ErrorCode::resource_exhausted ||
-             context.error().code == ErrorCode::unavailable))
+             context.error().code == ErrorCode::aborted || context.error().code == ErrorCode::unavailable))
             return put_off(names, context.error());
         if (!context) return std::unexpected(std::move(context).error());
         auto prepared = prepare_reload(tables, *context);
@@ -980,6 +999,8 @@ void Task::create_secondary() {
     } else {
         context_.log->warning(Component::target_load, warnings.error().text());
     }
+    // the target's columns may be others now: identities, defaults
+    if (captures()) apply_->at_boundary([this] { apply_->forget_shapes(); });
 }
 
 // The others go on: a snapshot of its own may be had later (an old transaction is over, a slot is free).
@@ -1145,14 +1166,15 @@ void Task::watch(std::stop_token stop) {
                     if (book_.find(c.table)) break;  // until the table that had this name has left
                     auto schema = source_.describe(c.table);
                     if (!schema || schema->source_id != c.source_id) break;
+                    TableEntry entry;
                     // without a load at its start, the task would take it for one that it has followed
-                    if (spec_.type == MigrationType::cdc &&
-                        !target_.set_phase(c.table, TablePhase::suspended,
-                                           fmt::format("{}: {}", kNewTable, kLoadedAnew)))
-                        break;  // the next poll sees it again
+                    if (spec_.type == MigrationType::cdc) {
+                        entry.state.reason = fmt::format("{}: {}", kNewTable, kLoadedAnew);
+                        if (!target_.set_phase(c.table, TablePhase::suspended, entry.state.reason))
+                            break;  // the next poll sees it again
+                    }
                     context_.log->info(Component::tables_manager,
                                        "table " + c.table.text() + " joins the task");
-                    TableEntry entry;
                     entry.schema = *schema;
                     entry.state.name = c.table;
                     entry.hold_from = log_->end();
@@ -1162,7 +1184,11 @@ void Task::watch(std::stop_token stop) {
                     break;
                 }
                 case CatalogueChange::Kind::identity_lost: {
-                    progress_.table(c.table, [](TableReport& t) { t.insert_only = true; });
+                    bool known_as_such = false;
+                    progress_.table(c.table, [&](TableReport& t) {
+                        known_as_such = std::exchange(t.insert_only, true);
+                    });
+                    if (known_as_such) break;
                     context_.log->warning(
                         Component::tables_manager,
                         "table " + c.table.text() +

@@ -2,6 +2,7 @@
 // A source in memory: tables with rows, transactions that change both the rows and a log, snapshots with
 // exact marks. Orders grow by ten with each transaction; a position is "m:ORDER".
 
+#include <atomic>
 #include <algorithm>
 #include <charconv>
 #include <condition_variable>
@@ -68,6 +69,7 @@ public:
     std::int64_t clock_us = 0;
     // Called before each step with its name and its table; an error is what the server answers.
     std::function<Result<>(const std::string& step, const TableName& table)> fault;
+    mutable std::atomic<int> asked = 0;  // contains()
     std::vector<CatalogueChange> catalogue_changes;
 
     // --- Source
@@ -171,6 +173,7 @@ public:
 
     // "m:UPPER", or "m:UPPER from LOWER" for a range
     Contained contains(const SnapshotMark& mark, const Record& begin) const override {
+        ++asked;
         const auto at = mark.token.find(" from ");
         if (mark.empty() || begin.order >= order_of(mark.token.substr(0, at)).value_or(0))
             return Contained::no;

@@ -1,5 +1,7 @@
 """Rows whose tables are a little unusual, through a whole task: each arrives, and none is written off."""
 
+import time
+
 from live import difference, exceptions
 from pg import PgServer
 from task_process import TaskProcess
@@ -101,3 +103,29 @@ def test_a_table_is_suspended_twice_in_one_transaction() -> None:
             task.wait_caught_up()
             assert not difference(source, "postgres", target, "postgres", ("a", "b")), task.log_text()
             assert task.stop() == 0, task.log_text()
+
+
+def test_identities_that_come_behind_the_load(pair) -> None:
+    """CreateSecondaryIndexes makes columns into identities while changes of the first tables are applied already."""
+    source, target, name = pair
+    for table in ("early", "late"):
+        source.sql(
+            f"create table {table} (id int primary key, n bigint generated always as identity, v text)", database=name
+        )
+        source.sql(f"insert into {table} (id, v) select g, 'v' from generate_series(1, 20) g", database=name)
+    attributes = {"createsecondaryindexes": "true"}
+    with TaskProcess(source, target, name, name, target_attributes=attributes) as task:
+        task.spec["workers_max"] = 1
+        task.start("fresh", failpoint="load.table_opened=sleep:3000@2")
+        task.wait_for(lambda: task.phases().get("early") == "joined", 20, "the first table")
+        source.sql("update early set v = 'w' where id = 1", database=name)
+        task.wait_for(lambda: target.sql("select v from early where id = 1", database=name) == [("w",)], 10, "a change")
+        identities = "select count(*) from pg_attribute where attidentity = 'a'"
+        task.wait_for(lambda: target.sql(identities, database=name) == [(2,)], 20, "the identities")
+        time.sleep(0.5)
+        source.sql("update early set v = 'x' where id < 9; update late set v = 'x' where id < 9", database=name)
+        equal = ("early", "late")
+        task.wait_for(lambda: not difference(source, name, target, name, equal), 20, "later changes")
+        assert set(task.phases().values()) == {"joined"}, task.log_text()
+        assert exceptions(target, name) == []
+        assert task.stop() == 0

@@ -2,7 +2,7 @@
 task had promised to stop at."""
 
 from live import difference
-from task_process import TaskProcess
+from task_process import TaskProcess, select
 
 
 def rows(server, name, table="t"):
@@ -123,6 +123,32 @@ def test_a_reload_that_has_to_wait(pair):
         assert task.stop() == 0
 
 
+def test_a_new_table_that_has_to_wait(pair):
+    """Of a task of changes that keeps what is on its target: the table is new to it, also at the second try."""
+    source, target, name = pair
+    for server in (source, target):
+        server.sql("create table t (id int primary key, v int)", database=name)
+    source.sql("create table other (id int)", database=name)
+    settings = {
+        "TransactionConsistencyTimeout": 1,
+        "FullLoadSettings": {"TransactionConsistencyTimeout": 1, "TargetTablePrepMode": "DO_NOTHING"},
+    }
+    mappings = select("public", "t", "n")
+    with TaskProcess(source, target, name, name, kind="cdc", settings=settings, mappings=mappings) as task:
+        task.start("fresh")
+        task.wait_caught_up()
+        with source.connect(name, autocommit=False) as old:
+            old.execute("insert into other values (1)")
+            for server in (target, source):
+                server.sql("create table n (id int primary key, v int)", database=name)
+            source.sql("insert into n values (1, 1)", database=name)
+            task.wait_for(lambda: "tried again" in str(task.report()["events"]), 30, "it is put off")
+            old.commit()
+        source.sql("insert into n values (2, 2)", database=name)
+        task.wait_for(lambda: rows(target, name, "n") == (2, 3), 40, "the new table")
+        assert task.stop() == 0
+
+
 def test_tables_that_wait_for_their_load(pair):
     """Those behind the one that loads are renamed and dropped: neither ends the task, and the renamed one comes."""
     source, target, name = pair
@@ -137,4 +163,39 @@ def test_tables_that_wait_for_their_load(pair):
         task.wait_for(lambda: rows(target, name, "d") == (2, 3), 60, "the renamed table")
         source.sql("insert into d values (3, 3); insert into a values (2, 2)", database=name)
         task.wait_for(lambda: (rows(target, name, "d"), rows(target, name, "a")) == ((3, 6), (2, 3)), 20, "changes")
+        assert task.stop() == 0
+
+
+def test_names_that_change_hands(pair):
+    """Two tables swap their names while one waits for a snapshot; another goes aside, out of the selection."""
+    source, target, name = pair
+    for n, table in enumerate(("a", "b", "single")):
+        source.sql(f"create table {table} (id int primary key, v int)", database=name)
+        source.sql(f"insert into {table} select g, {n} from generate_series(1, 100) g", database=name)
+    source.sql("create table other (id int)", database=name)
+    settings = {"TransactionConsistencyTimeout": 30, "FullLoadSettings": {"TransactionConsistencyTimeout": 30}}
+    swap = "begin; alter table a rename to x; alter table b rename to a; alter table x rename to b; commit"
+    waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and wait_event = 'transactionid'"
+    with TaskProcess(
+        source, target, name, name, settings=settings, mappings=select("public", "a", "b", "single")
+    ) as task:
+        task.start("fresh")
+        task.wait_caught_up()
+        with source.connect(name, autocommit=False) as old:
+            old.execute("insert into other values (1)")
+            task.control("reload", tables=[{"schema": "public", "table": "a"}])
+            task.wait_for(lambda: source.sql(waits) != [], 20, "a snapshot that waits")
+            source.sql(swap, database=name)
+            old.commit()
+        source.sql("update a set v = v + 10; update b set v = v + 20", database=name)
+        equal = ("a", "b", "single")
+        task.wait_for(lambda: not difference(source, name, target, name, equal[:2]), 60, "each under its name")
+        source.sql("alter table single rename to single_old; create table single (id int, w text)", database=name)
+        source.sql("insert into single values (1, 'new')", database=name)
+        task.wait_for(lambda: not difference(source, name, target, name, equal), 60, "the one that took the name")
+        source.sql(
+            "insert into single values (2, 'new'); update a set v = 1; delete from b where id < 9", database=name
+        )
+        task.wait_for(lambda: not difference(source, name, target, name, equal), 30, "and its changes")
+        assert set(task.phases().values()) == {"joined"}, task.phases()
         assert task.stop() == 0

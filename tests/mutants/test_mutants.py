@@ -49,6 +49,7 @@ KILLERS = {
         "../pairs/test_pair_kills.py::test_a_load_that_begins_again_under_a_later_mark[mysql-postgres]"
     ),
     "resume.cut_load": "../pairs/test_changes_only.py::test_a_new_table_whose_load_is_cut_short[mariadb]",
+    "load.same_table": "../faults/test_resumed.py::test_names_that_change_hands",
     "resume.guarded_load": "../faults/test_resumed.py::test_the_spool_of_a_load_that_is_not_done",
     "resume.same_source": "test_resume_same_source",
     "spool.checksum": "test_spool_checksum",

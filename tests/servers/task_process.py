@@ -47,15 +47,18 @@ def place(file: str, offset: str) -> int:
     return int(file.rpartition(".")[2]) << 40 | int(offset)
 
 
-def select(schema: str, table: str = "%") -> str:
-    rule = {
-        "rule-type": "selection",
-        "rule-id": "1",
-        "rule-name": "1",
-        "object-locator": {"schema-name": schema, "table-name": table},
-        "rule-action": "include",
-    }
-    return json.dumps({"rules": [rule]})
+def select(schema: str, *tables: str) -> str:
+    rules = [
+        {
+            "rule-type": "selection",
+            "rule-id": str(number),
+            "rule-name": str(number),
+            "object-locator": {"schema-name": schema, "table-name": table},
+            "rule-action": "include",
+        }
+        for number, table in enumerate(tables or ("%",), 1)
+    ]
+    return json.dumps({"rules": rules})
 
 
 class TaskProcess:

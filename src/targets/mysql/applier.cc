@@ -115,7 +115,7 @@ private:
     Result<> apply_single(const Record& record);
     Result<> run_window();
     Result<> decide(Plan& plan, const Record& record, ConflictAction action, const Error& why,
-                    const std::vector<Cell>& cells);
+                    const std::vector<Cell>& old_cells, const std::vector<Cell>& cells);
     Result<> write_exception(const Plan& plan, RecordKind kind, const std::string& error);
     Result<> read_target(Plan& plan, const TableSchema& source_table);
 
@@ -893,13 +893,14 @@ Result<> MyApplier::apply_single(const Record& record) {
     if (record.old_kind != OldRow::none) record.old_row.read(old_cells);
     if (plan.missing)
         return decide(plan, record, ConflictAction::suspend_table,
-                      Error{ErrorCode::not_found, Retry::never, plan.missing_reason, {}, "42S02"}, cells);
+                      Error{ErrorCode::not_found, Retry::never, plan.missing_reason, {}, "42S02"}, old_cells,
+                      cells);
     const bool by_old = record.kind == RecordKind::remove || plan.match_all ||
                         (record.kind == RecordKind::update && key_changed(plan, record, old_cells, cells));
     if (!by_old) old_cells.clear();
     build_single(statement_, plan, record.kind, old_cells, cells);
     if (auto fits = check_size(statement_.size()); !fits)
-        return decide(plan, record, x_.policy.data_error, fits.error(), cells);
+        return decide(plan, record, x_.policy.data_error, fits.error(), old_cells, cells);
     std::string packet = "SAVEPOINT gw_row; ";
     if (keys_act(plan, record)) packet += "SET foreign_key_checks = 1; ";
     packet += as_text(statement_.view());
@@ -945,11 +946,11 @@ Result<> MyApplier::apply_single(const Record& record) {
         action = ConflictAction::suspend_table;  // not this row: the table
     else if (why.code != ErrorCode::conflict && why.code != ErrorCode::invalid_argument)
         return std::unexpected(std::move(why));
-    return decide(plan, record, action, why, cells);
+    return decide(plan, record, action, why, old_cells, cells);
 }
 
 Result<> MyApplier::decide(Plan& plan, const Record& record, ConflictAction action, const Error& why,
-                           const std::vector<Cell>& cells) {
+                           const std::vector<Cell>& old_cells, const std::vector<Cell>& cells) {
     Table& table = table_of(plan);
     if (converging_ && action == ConflictAction::ignore) return {};
     if (!converging_) ++table.counts.conflicts;
@@ -965,6 +966,11 @@ Result<> MyApplier::decide(Plan& plan, const Record& record, ConflictAction acti
             std::string packet = "SAVEPOINT gw_row; ";
             ByteBuffer part;
             const std::vector<Cell> none;
+            if (!old_cells.empty()) {  // the row leaves its old key
+                build_single(part, plan, RecordKind::remove, old_cells, none);
+                packet += as_text(part.view());
+                packet += "; ";
+            }
             build_single(part, plan, RecordKind::remove, cells, none);
             packet += as_text(part.view());
             build_single(part, plan, RecordKind::insert, none, cells);

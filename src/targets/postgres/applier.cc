@@ -1159,7 +1159,11 @@ void PgApplier::abort() {
     conflicts_.clear();
     for (auto& [name, table] : tables_)
         if (std::exchange(table.suspended_now, false)) table.suspended = false;
-    if (began_ && c_.healthy()) {
+    // Behind a statement that failed the server steps over all that was sent with it, a ROLLBACK as well. So
+    // first comes the end of that, and then the session says itself whether there is something to undo.
+    if (c_.healthy() && in_pipeline_) [[maybe_unused]]
+        auto ignored = drain();
+    if (c_.healthy() && PQtransactionStatus(c_.raw()) != PQTRANS_IDLE) {
         if (!in_pipeline_) {  // a statement of a changed shape failed
             [[maybe_unused]] auto ignored = c_.query("ROLLBACK");
         } else if (send_text("ROLLBACK")) {

@@ -513,6 +513,20 @@ TEST_P(MyApplyTest, PoliciesDecide) {
     EXPECT_EQ(ledger_.applied, Position{"p1"});
 }
 
+// A row that moves onto another one's key has left its own.
+TEST_P(MyApplyTest, AnOverwritingRowLeavesItsOldKey) {
+    auto target = process();
+    filled(*target, table_, "1\ta\n2\tb\n", 2);
+    ConflictPolicy policy;
+    policy.update_missing = ConflictAction::overwrite;
+    auto a = applier(*target, table_, policy);
+    ASSERT_OK(a->begin(Applier::Mode::careful));
+    ASSERT_OK(update(*a, {text("1"), text("a")}, {text("2"), text("moved")}));
+    ASSERT_OK(update(*a, {text("3"), text("c")}, {text("4"), text("made")}));
+    ASSERT_OK(commit(*a));
+    EXPECT_EQ(rows(), "2|moved\n4|made");
+}
+
 // Goal: a suspension is what its transaction makes of the table, whatever state the table reached otherwise,
 // and goes with the transaction.
 TEST_P(MyApplyTest, ASuspensionIsTheLastWord) {

@@ -353,6 +353,27 @@ TEST_F(ExactnessTest, WhatWasNotSentStays) {
               "(1,kept,5) (3,kept,7) (20,kept,6)");
 }
 
+// What was sent has failed at the server, and nobody has heard of it when the group is given up: the session
+// serves the next one all the same.
+TEST_F(ExactnessTest, AGroupThatIsGivenUpUnheardLeavesNothingBehind) {
+    source_.run("CREATE TABLE k (id int PRIMARY KEY, v text); INSERT INTO k VALUES (1, 'a'), (2, 'b')");
+    auto p = process();
+    const auto t = table("k");
+    ASSERT_OK(load(*p, t));
+    auto a = applier(*p, t);
+    ASSERT_OK(a->begin(Applier::Mode::fast));
+    EXPECT_OK(change(*a, RecordKind::insert, {"1", "twice"}));
+    const std::string large(1U << 20, 'x');
+    for (int i = 10; i < 24; ++i)  // so much that it is sent before the end
+        EXPECT_OK(change(*a, RecordKind::insert, {std::to_string(i), large}));
+    a->abort();
+    ASSERT_OK(a->begin(Applier::Mode::fast));
+    EXPECT_OK(change(*a, RecordKind::insert, {"3", "c"}));
+    const auto committed = a->commit(Position{"0/1"}, {});
+    ASSERT_TRUE(committed.has_value()) << committed.error().text();
+    EXPECT_EQ(target_.ask("SELECT string_agg(k::text, ' ' ORDER BY id) FROM k"), "(1,a) (2,b) (3,c)");
+}
+
 // A row that moves onto another one's key has left its own.
 TEST_F(ExactnessTest, AnOverwritingRowLeavesItsOldKey) {
     source_.run("CREATE TABLE k (id int PRIMARY KEY, v text); INSERT INTO k VALUES (1, 'a'), (2, 'b')");
