@@ -1185,9 +1185,8 @@ void Task::watch(std::stop_token stop) {
                 }
                 case CatalogueChange::Kind::identity_lost: {
                     bool known_as_such = false;
-                    progress_.table(c.table, [&](TableReport& t) {
-                        known_as_such = std::exchange(t.insert_only, true);
-                    });
+                    progress_.table(
+                        c.table, [&](TableReport& t) { known_as_such = std::exchange(t.insert_only, true); });
                     if (known_as_such) break;
                     context_.log->warning(
                         Component::tables_manager,

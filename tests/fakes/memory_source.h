@@ -2,8 +2,8 @@
 // A source in memory: tables with rows, transactions that change both the rows and a log, snapshots with
 // exact marks. Orders grow by ten with each transaction; a position is "m:ORDER".
 
-#include <atomic>
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <condition_variable>
 #include <deque>
