@@ -60,6 +60,28 @@ bool publishes(const ForeignPublication& publication, const TableName& name) {
            std::ranges::find(publication.tables, name) != publication.tables.end();
 }
 
+// Not by a key: every column names its rows, also those that are added.
+bool by_whole_row(const TableSchema& t) {
+    return t.identity == RowIdentity::full && t.identity_columns != t.primary_key;
+}
+
+// Changes of either are applied alike. Whether whole old rows come with a key says nothing of it.
+bool same_names(const TableSchema& a, const TableSchema& b) {
+    return by_whole_row(a) == by_whole_row(b) &&
+           (by_whole_row(a) || a.identity_columns == b.identity_columns);
+}
+
+// `now` for the records that still come of a table whose catalogue has said `before`. What was logged while
+// it had an identity is applied by that one, though it has none any more; and only where both say so, an old
+// row is taken for a whole one.
+TableSchema as_logged(const TableSchema& before, TableSchema now) {
+    const bool lost = now.identity == RowIdentity::none && before.identity != RowIdentity::none;
+    if (!lost && !(now.identity == RowIdentity::full && before.identity == RowIdentity::key)) return now;
+    now.identity = before.identity;
+    now.identity_columns = before.identity_columns;
+    return now;
+}
+
 }  // namespace
 
 Result<pg::Connection> PostgresSource::session(const std::string& role) const {
@@ -225,7 +247,10 @@ Result<> PostgresSource::publish(const std::vector<TableSchema>& tables, bool be
     std::vector<TableSchema> followed;
     {
         const std::lock_guard lock(tables_mutex_);
-        for (const auto& t : tables) captured_[t.name] = std::make_shared<const TableSchema>(t);
+        for (const auto& t : tables) {
+            const auto before = begin ? nullptr : captured_table(t.source_id, t.name);
+            captured_[t.name] = std::make_shared<const TableSchema>(before ? as_logged(*before, t) : t);
+        }
         for (const auto& [name, t] : captured_)
             if (!t->is_view && !t->full_load_only) followed.push_back(*t);
         if (running_stream_ != nullptr) running_stream_->reselect();
@@ -248,6 +273,15 @@ Result<> PostgresSource::publish(const std::vector<TableSchema>& tables, bool be
         for (const auto& t : tables) loaded.push_back(t.name);
     GW_TRY(mend(*c, followed, loaded));
     return {};
+}
+
+// Null: it is not captured. With tables_mutex_ held.
+std::shared_ptr<const TableSchema> PostgresSource::captured_table(std::uint64_t source_id,
+                                                                  const TableName& name) const {
+    auto it = captured_.find(name);
+    if (it == captured_.end() || it->second->source_id != source_id)  // under another name
+        it = std::ranges::find_if(captured_, [&](const auto& t) { return t.second->source_id == source_id; });
+    return it == captured_.end() ? nullptr : it->second;
 }
 
 // Those of `tables` that are in the publications by now stay there; `loaded` come into them.
@@ -684,16 +718,14 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
     };
     hooks.refine = [this](Relation& relation) {
         const std::lock_guard lock(tables_mutex_);
-        auto it = captured_.find(relation.name);
-        if (it == captured_.end() || it->second->source_id != relation.source_id)
-            it = std::ranges::find_if(
-                captured_, [&](const auto& t) { return t.second->source_id == relation.source_id; });
-        if (it == captured_.end() || !it->second->partitioned) return;
+        const auto table = captured_table(relation.source_id, relation.name);
+        if (table == nullptr || !table->partitioned) return;
         // the root's own identity says nothing about that of its leaves
-        relation.identity = it->second->identity;
+        relation.identity = table->identity;
         for (auto& column : relation.columns)
-            column.identity = std::ranges::find(it->second->identity_columns, column.name) !=
-                              it->second->identity_columns.end();
+            column.identity =
+                by_whole_row(*table) ||
+                std::ranges::find(table->identity_columns, column.name) != table->identity_columns.end();
     };
     hooks.resolve = [this](const TableName& name,
                            bool refresh) -> Result<std::shared_ptr<const TableSchema>> {
@@ -736,10 +768,8 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
         running_stream_ = &log_stream;
     }
     PortableSink portable(sink, portable_options(), [this](const Relation& relation) {
-        const std::lock_guard captured(tables_mutex_);
-        const auto it = std::ranges::find_if(
-            captured_, [&](const auto& t) { return t.second->source_id == relation.source_id; });
-        return it == captured_.end() ? nullptr : it->second;
+        const std::lock_guard lock(tables_mutex_);
+        return captured_table(relation.source_id, relation.name);
     });
     auto outcome =
         log_stream.run(start, stream_format_ == kCellsCopy ? static_cast<ChangeSink&>(portable) : sink, stop);
@@ -878,14 +908,17 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
             (foreign ? !publishes(*foreign, *name) : !published.ids.contains(t.source_id)))
             why = fmt::format("table {} is not published, so its changes are not in the log", t.name.text());
         // what the log's rows are named by, a root's relation does not say
-        if (why.empty() && table.partitioned && slot_ && slot_->plugin == "pgoutput") {
+        bool refreshed = table.leaves != t.leaves;
+        const bool relabelled = table.partitioned && slot_ && slot_->plugin == "pgoutput";
+        if (relabelled) {
             const std::lock_guard captured(tables_mutex_);
-            const auto at = captured_.find(t.name);
-            if (at != captured_.end() && at->second->source_id == t.source_id &&
-                at->second->identity != RowIdentity::none && table.identity != RowIdentity::none &&
-                (at->second->identity != table.identity ||
-                 at->second->identity_columns != table.identity_columns))
-                why = fmt::format("the rows of table {} have another replica identity", t.name.text());
+            const auto before = captured_table(t.source_id, t.name);
+            if (before != nullptr && before->identity != RowIdentity::none &&
+                table.identity != RowIdentity::none) {
+                if (why.empty() && !same_names(*before, table))
+                    why = fmt::format("the rows of table {} have another replica identity", t.name.text());
+                refreshed = refreshed || as_logged(*before, table).identity != before->identity;
+            }
         }
         if (!why.empty()) {
             auto& change = report(CatalogueChange::Kind::rows_changed, t);
@@ -896,21 +929,28 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
                    table.storage_id != t.storage_id || table.leaves != t.leaves || table.name_id != t.name_id)
             report(CatalogueChange::Kind::table_altered, t).schema =
                 std::make_shared<const TableSchema>(table);
-        if (table.leaves != t.leaves) {
+        if (refreshed) {
             const std::lock_guard captured(tables_mutex_);
-            if (const auto at = captured_.find(t.name);
-                at != captured_.end() && at->second->source_id == t.source_id)
-                at->second = std::make_shared<const TableSchema>(table);
+            if (const auto before = captured_table(t.source_id, t.name))
+                captured_[before->name] =
+                    std::make_shared<const TableSchema>(relabelled ? as_logged(*before, table) : table);
             moved = true;
         }
     }
     if (!renamed.empty()) {
         const std::lock_guard captured(tables_mutex_);
+        std::vector<std::shared_ptr<const TableSchema>> entries;
+        for (const auto* t : renamed) {
+            const auto before = captured_table(t->source_id, t->name);
+            const bool relabelled =
+                before != nullptr && t->partitioned && slot_ && slot_->plugin == "pgoutput";
+            entries.push_back(std::make_shared<const TableSchema>(relabelled ? as_logged(*before, *t) : *t));
+        }
         std::erase_if(captured_, [&](const auto& entry) {
             return std::ranges::any_of(
                 renamed, [&](const auto* t) { return t->source_id == entry.second->source_id; });
         });
-        for (const auto* t : renamed) captured_[t->name] = std::make_shared<const TableSchema>(*t);
+        for (const auto& t : entries) captured_[t->name] = t;
         moved = true;
     }
     if (moved) {

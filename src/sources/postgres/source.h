@@ -80,6 +80,7 @@ private:
     void beat_when_due(pg::Connection& session);
     Result<> drop_artifacts();
     TableName captured_root(const TableName& name);
+    std::shared_ptr<const TableSchema> captured_table(std::uint64_t source_id, const TableName& name) const;
     Result<> publish(const std::vector<TableSchema>& tables, bool begin);
     Result<PublicationChanges> mend(pg::Connection& c, const std::vector<TableSchema>& tables,
                                     const std::vector<TableName>& loaded);
