@@ -222,6 +222,12 @@ def test_leaves_that_log_otherwise_than_their_table(make_task):
         do(task, "update spoilt1 set v = -v", "update fresh set v = 7 where id in (6, 1006)")
     becomes_equal(task, "fresh", "bare", "spoilt")
     task.wait_for(lambda: task.table("spoilt").get("insert_only"), 20, "insert-only")
+    # which no later process forgets
+    task.kill()
+    task.start("resume")
+    task.wait_for(lambda: task.table("spoilt").get("insert_only"), 20, "insert-only still")
+    assert not any(task.table(t).get("insert_only") for t in ("fresh", "bare"))
+    becomes_equal(task, "fresh", "bare", "spoilt")
     assert task.stop() == 0, task.log_text()
 
 

@@ -208,12 +208,15 @@ PublicationNames publication_names(const std::string& slot) { return {slot, "i" 
 Result<PublishedTables> read_publications(pg::Connection& session, const std::string& slot) {
     const auto names = publication_names(slot);
     auto states = GW_TRY(read_states(session, names));
-    std::set<std::uint64_t> ids;
+    std::set<std::uint64_t> ids, inserts_ids;
     for (const auto& [name, state] : states)
-        for (const auto& [table, id] : state.ids) ids.insert(id);
+        for (const auto& [table, id] : state.ids) {
+            ids.insert(id);
+            if (name == names.inserts) inserts_ids.insert(id);
+        }
     return PublishedTables{states[names.all].exists && states[names.inserts].exists,
                            std::move(states[names.all].tables), std::move(states[names.inserts].tables),
-                           std::move(ids)};
+                           std::move(ids), std::move(inserts_ids)};
 }
 
 Result<> check_publication_rights(pg::Connection& session, const std::string& slot,

@@ -61,7 +61,7 @@ struct PublicationNames {
 struct PublishedTables {
     bool exists = false;  // both publications
     std::vector<TableName> all, inserts;
-    std::set<std::uint64_t> ids;  // of both
+    std::set<std::uint64_t> ids, inserts_ids;  // of both; of `inserts`
 };
 [[nodiscard]] Result<PublishedTables> read_publications(pg::Connection& session, const std::string& slot);
 

@@ -270,7 +270,10 @@ Result<> PostgresSource::publish(const std::vector<TableSchema>& tables, bool be
         return check_foreign_publication(*c, own, followed);
     std::vector<TableName> loaded;
     if (begin)
-        for (const auto& t : tables) loaded.push_back(t.name);
+        for (const auto& t : tables) {
+            loaded.push_back(t.name);
+            inserts_told_.erase(t.source_id);
+        }
     GW_TRY(mend(*c, followed, loaded));
     return {};
 }
@@ -296,9 +299,7 @@ Result<PublicationChanges> PostgresSource::mend(pg::Connection& c, const std::ve
             names.push_back(t.name);
     }
     if (!loaded.empty()) GW_CHECK(check_publication_rights(c, slot_->name, names));
-    auto mended = GW_TRY(mend_publications(c, slot_->name, names, loaded, ids));
-    demoted_.insert(mended.demoted.begin(), mended.demoted.end());
-    return mended;
+    return mend_publications(c, slot_->name, names, loaded, ids);
 }
 
 // ---------------------------------------------------------------------------------------------- load
@@ -972,21 +973,31 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         const std::string error = mended ? "" : mended.error().text();
         if (error != mend_error_ && !error.empty()) context_.log->warning(Component::source_capture, error);
         mend_error_ = error;
-        const auto tell = [&](CatalogueChange::Kind kind, const TableName& name) -> CatalogueChange* {
-            const auto t = std::ranges::find(found, name, &TableSchema::name);
-            if (t == found.end() || !known_ids.contains(t->source_id)) return nullptr;
-            auto& change = report(kind, *t);
-            change.schema = std::make_shared<const TableSchema>(*t);
-            return &change;
+        const auto tell = [&](CatalogueChange::Kind kind, const TableSchema& t,
+                              const TableSchema& table) -> CatalogueChange& {
+            auto& change = report(kind, t);
+            change.schema = std::make_shared<const TableSchema>(table);
+            return change;
         };
-        for (const auto& t : std::exchange(demoted_, {})) tell(CatalogueChange::Kind::identity_lost, t);
-        if (mended)
-            for (const auto& t : mended->promotable)
-                if (auto* change = tell(CatalogueChange::Kind::identity_gained, t))
-                    change->reason = fmt::format(
-                        "table {} has a usable replica identity again, and what was updated and deleted "
-                        "while it had none is not in the log",
-                        t.text());
+        const auto named = [&](std::vector<TableName> PublicationChanges::* tables, const TableSchema& t) {
+            return mended && std::ranges::find((*mended).*tables, t.name) != ((*mended).*tables).end();
+        };
+        // What is so, not what has become so: a demotion may be another process's, or one whose answer was
+        // lost.
+        for (const auto& t : known) {
+            const auto it = by_id.find(t.source_id);
+            if (it == by_id.end() || t.is_view || t.full_load_only) continue;
+            if (!published.inserts_ids.contains(t.source_id) &&
+                !named(&PublicationChanges::demoted, *it->second))
+                inserts_told_.erase(t.source_id);
+            else if (inserts_told_.insert(t.source_id).second)
+                tell(CatalogueChange::Kind::identity_lost, t, *it->second);
+            if (named(&PublicationChanges::promotable, *it->second))
+                tell(CatalogueChange::Kind::identity_gained, t, *it->second).reason = fmt::format(
+                    "table {} has a usable replica identity again, and what was updated and deleted "
+                    "while it had none is not in the log",
+                    t.name.text());
+        }
     }
     return changes;
 }

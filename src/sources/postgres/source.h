@@ -102,8 +102,9 @@ private:
     std::vector<pg::Connection> readers_;
     std::optional<SlotRecord> slot_;
     std::optional<SteadyTime> beat_at_;  // the last heartbeat; with control_mutex_
-    // what the next poll is to tell, or has told once; with control_mutex_
-    std::set<TableName> demoted_, left_out_;
+    // what a poll has told once; with control_mutex_
+    std::set<TableName> left_out_;
+    std::set<std::uint64_t> inserts_told_;  // tables that publish inserts alone
     std::string mend_error_;
     std::string stream_format_ = "pg.text";
     std::mutex tables_mutex_;  // guards captured_, running_stream_
