@@ -60,6 +60,12 @@ bool publishes(const ForeignPublication& publication, const TableName& name) {
            std::ranges::find(publication.tables, name) != publication.tables.end();
 }
 
+// Of tables of that identity.
+bool publishes_all(const ForeignPublication& publication, RowIdentity identity) {
+    return publication.inserts && publication.truncates &&
+           (identity == RowIdentity::none || (publication.updates && publication.deletes));
+}
+
 // Not by a key: every column names its rows, also those that are added.
 bool by_whole_row(const TableSchema& t) {
     return t.identity == RowIdentity::full && t.identity_columns != t.primary_key;
@@ -908,6 +914,10 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         if (why.empty() && logged && slot_ && slot_->plugin == "pgoutput" &&
             (foreign ? !publishes(*foreign, *name) : !published.ids.contains(t.source_id)))
             why = fmt::format("table {} is not published, so its changes are not in the log", t.name.text());
+        if (why.empty() && logged && foreign && !publishes_all(*foreign, table.identity))
+            why = fmt::format(
+                "publication {} leaves out some operations, so changes of table {} are not in the log",
+                own_publication, t.name.text());
         // what the log's rows are named by, a root's relation does not say
         bool refreshed = table.leaves != t.leaves;
         const bool relabelled = table.partitioned && slot_ && slot_->plugin == "pgoutput";

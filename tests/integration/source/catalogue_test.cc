@@ -436,6 +436,10 @@ TEST_F(CatalogueTest, a_publication_of_the_users_own) {
     ASSERT_OK(source_task_->begin_capture({}, known, {}));
     source_.run("CREATE TABLE later (id int PRIMARY KEY)");  // cannot be followed, and ends nothing
     EXPECT_EQ(poll(known), Texts{});
+    source_.run("ALTER PUBLICATION mine SET (publish = 'insert, update, truncate')");
+    EXPECT_EQ(poll(known), (Texts{"rows_changed a", "rows_changed b", "rows_changed p"}));
+    source_.run("ALTER PUBLICATION mine SET (publish = 'insert, update, delete, truncate')");
+    EXPECT_EQ(poll(known), Texts{});
     source_.run("ALTER PUBLICATION mine DROP TABLE b");
     EXPECT_EQ(poll(known), Texts{"rows_changed b"});
     EXPECT_FALSE(source_task_->resume_capture(known));
