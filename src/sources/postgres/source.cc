@@ -255,7 +255,7 @@ Result<> PostgresSource::publish(const std::vector<TableSchema>& tables, bool be
         const std::lock_guard lock(tables_mutex_);
         for (const auto& t : tables) {
             const auto before = begin ? nullptr : captured_table(t.source_id, t.name);
-            captured_[t.name] = std::make_shared<const TableSchema>(before ? as_logged(*before, t) : t);
+            capture(std::make_shared<const TableSchema>(before ? as_logged(*before, t) : t));
         }
         for (const auto& [name, t] : captured_)
             if (!t->is_view && !t->full_load_only) followed.push_back(*t);
@@ -272,8 +272,12 @@ Result<> PostgresSource::publish(const std::vector<TableSchema>& tables, bool be
                                 t.leaves[i].text(), t.name.text()));
     if (slot_->plugin != "pgoutput") return {};
     pg::Connection* c = GW_TRY(control());
-    if (const auto own = endpoint_.attribute("publicationname"); !own.empty())
+    if (const auto own = endpoint_.attribute("publicationname"); !own.empty()) {
+        std::erase_if(followed, [&](const auto& t) {
+            return std::ranges::find(tables, t.source_id, &TableSchema::source_id) == tables.end();
+        });
         return check_foreign_publication(*c, own, followed);
+    }
     std::vector<TableName> loaded;
     if (begin)
         for (const auto& t : tables) {
@@ -284,12 +288,22 @@ Result<> PostgresSource::publish(const std::vector<TableSchema>& tables, bool be
     return {};
 }
 
+// Rows of another table of that name may still come. With tables_mutex_ held.
+void PostgresSource::capture(std::shared_ptr<const TableSchema> table) {
+    former_.erase(table->source_id);
+    auto& entry = captured_[table->name];
+    if (entry != nullptr && entry->source_id != table->source_id) former_[entry->source_id] = entry;
+    entry = std::move(table);
+}
+
 // Null: it is not captured. With tables_mutex_ held.
 std::shared_ptr<const TableSchema> PostgresSource::captured_table(std::uint64_t source_id,
                                                                   const TableName& name) const {
-    auto it = captured_.find(name);
-    if (it == captured_.end() || it->second->source_id != source_id)  // under another name
-        it = std::ranges::find_if(captured_, [&](const auto& t) { return t.second->source_id == source_id; });
+    if (const auto it = captured_.find(name); it != captured_.end() && it->second->source_id == source_id)
+        return it->second;
+    if (const auto it = former_.find(source_id); it != former_.end()) return it->second;
+    const auto it =  // under another name
+        std::ranges::find_if(captured_, [&](const auto& t) { return t.second->source_id == source_id; });
     return it == captured_.end() ? nullptr : it->second;
 }
 
@@ -718,10 +732,9 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
     DecoderHooks hooks;
     hooks.wants = [this](std::uint32_t oid, std::string_view schema, std::string_view table) {
         const std::lock_guard lock(tables_mutex_);
-        if (captured_.contains(TableName{std::string(schema), std::string(table)})) return true;
+        const TableName name{std::string(schema), std::string(table)};
         // under another name since a moment ago
-        return oid != 0 &&
-               std::ranges::any_of(captured_, [&](const auto& t) { return t.second->source_id == oid; });
+        return captured_.contains(name) || (oid != 0 && captured_table(oid, name) != nullptr);
     };
     hooks.refine = [this](Relation& relation) {
         const std::lock_guard lock(tables_mutex_);
@@ -878,20 +891,25 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         for (int i = 0; i < rows.size(); ++i)
             unselected[static_cast<std::uint64_t>(rows.number(i, 0))] = {rows.text(i, 1), rows.text(i, 2)};
     }
+    const bool by_name = slot_ && slot_->plugin == "test_decoding";
     for (const auto& t : known) {
         known_ids.insert(t.source_id);
         const auto it = by_id.find(t.source_id);
         const TableName* name = it == by_id.end() ? nullptr : &it->second->name;
         if (name == nullptr) {
             const auto other = unselected.find(t.source_id);
-            if (other != unselected.end() && other->second != t.name)
+            const bool left = other != unselected.end() && other->second != t.name;
+            if (left)
                 report(CatalogueChange::Kind::rows_changed, t).reason =
                     fmt::format("table {} is {} now, which the table mappings do not select", t.name.text(),
                                 other->second.text());
             else
                 report(CatalogueChange::Kind::table_dropped, t);
+            // The last rows of one that is gone are still to come; lines that name tables cannot be told from
+            // those of the next one of that name.
             const std::lock_guard captured(tables_mutex_);
-            captured_.erase(t.name);
+            if (left || by_name)
+                std::erase_if(captured_, [&](const auto& e) { return e.second->source_id == t.source_id; });
             continue;
         }
         const TableSchema& table = *it->second;
@@ -901,7 +919,6 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         }
         const bool logged = !t.is_view && !t.full_load_only;
         if (logged) followed.push_back(table);
-        const bool by_name = slot_ && slot_->plugin == "test_decoding";
         std::string why = rows_changed(t, table);
         // its lines name tables, and cannot be told from those of another table that had the name in between
         if (why.empty() && by_name && *name == t.name && t.name_id != 0 && t.name_id != table.name_id)
@@ -942,9 +959,11 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
                 std::make_shared<const TableSchema>(table);
         if (refreshed) {
             const std::lock_guard captured(tables_mutex_);
-            if (const auto before = captured_table(t.source_id, t.name))
-                captured_[before->name] =
+            if (const auto before = captured_table(t.source_id, t.name)) {
+                const auto former = former_.find(t.source_id);
+                (former == former_.end() ? captured_[before->name] : former->second) =
                     std::make_shared<const TableSchema>(relabelled ? as_logged(*before, table) : table);
+            }
             moved = true;
         }
     }
@@ -961,8 +980,16 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
             return std::ranges::any_of(
                 renamed, [&](const auto* t) { return t->source_id == entry.second->source_id; });
         });
-        for (const auto& t : entries) captured_[t->name] = t;
+        for (auto& t : entries) capture(std::move(t));
         moved = true;
+    }
+    {  // dropped, and the log is past that
+        const std::lock_guard captured(tables_mutex_);
+        const auto gone = [&](const auto& entry) {
+            const auto id = entry.second->source_id;
+            return !known_ids.contains(id) && !by_id.contains(id);
+        };
+        moved = std::erase_if(captured_, gone) + std::erase_if(former_, gone) != 0 || moved;
     }
     if (moved) {
         const std::lock_guard captured(tables_mutex_);

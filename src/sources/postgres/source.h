@@ -80,6 +80,7 @@ private:
     void beat_when_due(pg::Connection& session);
     Result<> drop_artifacts();
     TableName captured_root(const TableName& name);
+    void capture(std::shared_ptr<const TableSchema> table);
     std::shared_ptr<const TableSchema> captured_table(std::uint64_t source_id, const TableName& name) const;
     Result<> publish(const std::vector<TableSchema>& tables, bool begin);
     Result<PublicationChanges> mend(pg::Connection& c, const std::vector<TableSchema>& tables,
@@ -107,9 +108,11 @@ private:
     std::set<std::uint64_t> inserts_told_;  // tables that publish inserts alone
     std::string mend_error_;
     std::string stream_format_ = "pg.text";
-    std::mutex tables_mutex_;  // guards captured_, running_stream_
+    std::mutex tables_mutex_;  // guards captured_, former_, running_stream_
     LogStream* running_stream_ = nullptr;
     std::map<TableName, std::shared_ptr<const TableSchema>> captured_;
+    // whose name another captured table has got, while their rows may still come
+    std::map<std::uint64_t, std::shared_ptr<const TableSchema>> former_;
 };
 
 }  // namespace godwit::postgres
