@@ -191,6 +191,46 @@ def test_an_identity_that_comes_back_loads_anew(make_task):
     assert task.stop() == 0, task.log_text()
 
 
+def test_leaves_that_log_otherwise_than_their_table(make_task):
+    """What is published is applied, and what was published while there was an identity too."""
+    task = make_task(
+        "marks_leaves",
+        # a new partition is not FULL, and has the key
+        "create table fresh (id int primary key, v int) partition by range (id)",
+        # the table has no identity of its own, its partitions have one
+        "create table bare (id int, v int) partition by range (id)",
+        # a new partition has none, and takes the whole table's
+        "create table spoilt (id int, v int) partition by range (id)",
+        *(
+            f"create table {t}1 partition of {t} for values from (0) to (1000); alter table {t}1 replica identity full;"
+            f"insert into {t} select g, g from generate_series(1, 300) g"
+            for t in ("fresh", "bare", "spoilt")
+        ),
+        "alter table fresh replica identity full",
+    )
+    do(
+        task,
+        "create table fresh2 partition of fresh for values from (1000) to (2000)",
+        "insert into fresh select g, g from generate_series(1001, 1300) g",
+        *(f"update {t} set v = -v; delete from {t} where id % 100 = 5" for t in ("fresh", "bare")),
+    )
+    with task.source.connect(task.source_database) as c, c.transaction():
+        c.execute("lock table pg_catalog.pg_publication_rel in share mode")
+        do(task, "create table spoilt2 partition of spoilt for values from (1000) to (2000)")
+        waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like 'ALTER PUBLICATION%'"
+        task.wait_for(lambda: task.source.sql(waits), 20, "the table is about to publish inserts alone")
+        do(task, "update spoilt1 set v = -v", "update fresh set v = 7 where id in (6, 1006)")
+    becomes_equal(task, "fresh", "bare", "spoilt")
+    task.wait_for(lambda: task.table("spoilt").get("insert_only"), 20, "insert-only")
+    # which no later process forgets
+    task.kill()
+    task.start("resume")
+    task.wait_for(lambda: task.table("spoilt").get("insert_only"), 20, "insert-only still")
+    assert not any(task.table(t).get("insert_only") for t in ("fresh", "bare"))
+    becomes_equal(task, "fresh", "bare", "spoilt")
+    assert task.stop() == 0, task.log_text()
+
+
 def test_a_standby_is_looked_at():
     """Logical decoding on a standby, from version 16 on: what no row shows comes from its catalogue too."""
     name = "marks_standby"

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "codecs/pg/describe.h"
+#include "sources/postgres/publications.h"
 
 namespace godwit::postgres {
 namespace {
@@ -121,45 +122,19 @@ bool carried(const TableSchema& t, const std::vector<std::string>& key) {
     });
 }
 
-// How one relation alone identifies its rows.
-void own_identity(const DescribedRelation& r, TableSchema& t) {
-    t.identity = RowIdentity::none;
-    t.identity_columns.clear();
-    const bool key_usable = r.key_immediate && carried(t, t.primary_key);
-    switch (r.replica_identity) {
-        case 'd':
-            if (!key_usable) return;
-            t.identity = RowIdentity::key;
-            t.identity_columns = t.primary_key;
-            return;
-        case 'i':
-            if (!carried(t, r.identity_index)) return;
-            t.identity = RowIdentity::key;
-            t.identity_columns = r.identity_index;
-            return;
-        case 'f':
-            t.identity = RowIdentity::full;
-            t.identity_columns = key_usable ? t.primary_key : stored_columns(t);
-            return;
-        default:
-            return;
-    }
+IdentityFacts identity_facts(const DescribedRelation& r) {
+    IdentityFacts out{r.schema.name.table, r.replica_identity, {}, {}, r.schema.primary_key_deferrable};
+    if (r.key_immediate && carried(r.schema, r.schema.primary_key)) out.key = r.schema.primary_key;
+    if (carried(r.schema, r.identity_index)) out.index = r.identity_index;
+    return out;
 }
 
-// What a leaf logs must be enough for what the root promises.
-void weaken_by_leaf(const DescribedRelation& leaf, TableSchema& root) {
-    TableSchema l = leaf.schema;
-    own_identity(leaf, l);
-    const auto sorted = [](std::vector<std::string> v) {
-        std::ranges::sort(v);
-        return v;
-    };
-    const bool enough = l.identity == RowIdentity::full ||
-                        (l.identity == RowIdentity::key && root.identity == RowIdentity::key &&
-                         sorted(l.identity_columns) == sorted(root.identity_columns));
-    if (enough) return;
-    root.identity = RowIdentity::none;
-    root.identity_columns.clear();
+void identify(const DescribedRelation& r, const std::vector<IdentityFacts>& leaves, TableSchema& t) {
+    auto named = name_rows(identity_facts(r), leaves);
+    t.identity = named.identity;
+    t.identity_columns = named.identity == RowIdentity::full && named.columns.empty()
+                             ? stored_columns(t)
+                             : std::move(named.columns);
 }
 
 // A partitioned table has no rows, so the constant that a new column had is with its leaves. Those that lack
@@ -227,8 +202,8 @@ Result<std::vector<TableSchema>> build(pg::Connection& c, const Relations& all,
         t.is_view = r.kind == 'v' || r.kind == 'm';
         t.partitioned = r.kind == 'p';
         t.full_load_only = t.is_view || r.kind == 'f' || r.persistence == 'u';
-        if (!t.full_load_only) own_identity(r, t);
         add_size(oid, t);
+        std::vector<IdentityFacts> logging;
         if (const auto l = leaves.find(oid); l != leaves.end())
             for (const auto leaf : l->second) {
                 const auto d = described.find(leaf);
@@ -248,8 +223,9 @@ Result<std::vector<TableSchema>> build(pg::Connection& c, const Relations& all,
                 t.leaf_states.push_back(state);
                 t.storage_id += d->second.schema.storage_id;
                 add_size(leaf, t);
-                if (state.logged) weaken_by_leaf(d->second, t);
+                if (state.logged) logging.push_back(identity_facts(d->second));
             }
+        if (!t.full_load_only) identify(r, logging, t);
         out.push_back(std::move(t));
     }
     return out;

@@ -36,53 +36,15 @@ std::string listed(const std::vector<TableName>& tables) {
     return out;
 }
 
-// One leaf of a table, as the server judges its UPDATEs.
-struct Leaf {
-    std::string name;
-    char identity = 'd';
-    bool has_index = false;
-    bool deferrable_key = false;
-    std::vector<std::string> columns;
-};
-
-std::string why_unusable(const Leaf& leaf) {
-    switch (leaf.identity) {
+std::string why_unusable(const IdentityFacts& relation) {
+    switch (relation.replica_identity) {
         case 'n':
             return "its replica identity is NOTHING";
         case 'i':
             return "the index of its replica identity was dropped";
         default:
-            return leaf.deferrable_key ? "its primary key is deferrable" : "it has no primary key";
+            return relation.deferrable_key ? "its primary key is deferrable" : "it has no primary key";
     }
-}
-
-void judge(TableIdentity& table, const std::vector<Leaf>& leaves) {
-    if (leaves.empty()) {
-        table.why_none = "it is not a table";
-        return;
-    }
-    bool all_full = true;
-    for (const auto& l : leaves) all_full = all_full && l.identity == 'f';
-    for (const auto& l : leaves) {
-        const std::string where = leaves.size() > 1 ? fmt::format(" (partition {})", l.name) : "";
-        if (!l.has_index && !all_full) {
-            table.why_none = (l.identity == 'f' ? "it has no primary key, and other partitions are not FULL"
-                                                : why_unusable(l)) +
-                             where;
-            return;
-        }
-        // the same columns in every leaf, whatever their order there
-        auto mine = l.columns, first = leaves.front().columns;
-        std::ranges::sort(mine);
-        std::ranges::sort(first);
-        if (mine != first) {
-            if (all_full) break;
-            table.why_none = "its partitions are identified by different columns" + where;
-            return;
-        }
-        if (&l == &leaves.back()) table.columns = leaves.front().columns;
-    }
-    table.identity = all_full ? RowIdentity::full : RowIdentity::key;
 }
 
 Result<> run_all(pg::Connection& session, const std::vector<std::string>& statements) {
@@ -133,9 +95,46 @@ Result<std::map<std::string, State>> read_states(pg::Connection& session, const 
 
 }  // namespace
 
+NamedRows name_rows(const IdentityFacts& table, const std::vector<IdentityFacts>& leaves) {
+    if (leaves.empty()) return name_rows(table, {table});
+    NamedRows out;
+    if (std::ranges::all_of(leaves, [](const auto& l) { return l.replica_identity == 'f'; })) {
+        out.identity = RowIdentity::full;
+        out.columns = table.key;
+        return out;
+    }
+    const auto sorted = [](std::vector<std::string> names) {
+        std::ranges::sort(names);
+        return names;
+    };
+    const auto named_by = [](const IdentityFacts& l) {
+        if (l.replica_identity == 'n') return std::vector<std::string>{};
+        return l.replica_identity == 'i' ? l.index : l.key;
+    };
+    const auto columns = sorted(named_by(leaves.front()));
+    for (const auto& l : leaves) {
+        const std::string where = leaves.size() > 1 ? fmt::format(" (partition {})", l.name) : "";
+        const auto mine = sorted(named_by(l));
+        if (mine.empty())
+            out.why_none = l.replica_identity == 'f'
+                               ? "it has no primary key, and other partitions are not FULL" + where
+                               : why_unusable(l) + where;
+        else if (mine != columns)
+            out.why_none = "its partitions are identified by different columns" + where;
+        if (!out.why_none.empty()) return out;
+    }
+    const auto& own = table.replica_identity == 'i' ? table.index : table.key;
+    if (sorted(own) != columns) {
+        out.why_none = "what identifies rows in its partitions is no key of the whole table";
+        return out;
+    }
+    out.identity = RowIdentity::key;
+    out.columns = own;
+    return out;
+}
+
 Result<std::vector<TableIdentity>> read_identities(pg::Connection& session,
                                                    const std::vector<TableName>& tables) {
-    // A partitioned table is judged by its leaves, and by itself only while it has none.
     const auto rows = GW_TRY(session.query(
         // nothing here may lock a table: an ALTER in flight would keep us waiting
         "WITH RECURSIVE root AS (SELECT w.ord, c.oid, c.relkind, c.relpersistence, pg_has_role(c.relowner, "
@@ -148,28 +147,28 @@ Result<std::vector<TableIdentity>> read_identities(pg::Connection& session,
         " part AS (SELECT ord, oid AS relid, relkind FROM root WHERE relkind = 'p'"
         "  UNION ALL SELECT p.ord, k.oid, k.relkind FROM part p JOIN pg_inherits i ON i.inhparent = p.relid"
         "   JOIN pg_class k ON k.oid = i.inhrelid),"
-        " tree AS (SELECT ord, relid FROM part WHERE relkind <> 'p'),"
-        " leaf AS (SELECT * FROM tree UNION ALL SELECT ord, oid FROM root r"
-        "   WHERE relkind IN ('r', 'p') AND NOT EXISTS (SELECT FROM tree t WHERE t.ord = r.ord)),"
-        " judged AS (SELECT f.ord, l.oid, l.relname, l.relreplident, i.indexrelid, i.indkey, i.indnkeyatts, "
-        "l.relkind, l.relpersistence,"
+        " judged AS (SELECT f.ord, f.leaf, l.oid, l.relname, l.relreplident, i.indisprimary, "
+        "i.indisreplident, i.indkey, i.indnkeyatts,"
         "   EXISTS (SELECT FROM pg_index d WHERE d.indrelid = l.oid AND d.indisprimary AND NOT "
         "d.indimmediate) AS deferred"
-        "  FROM leaf f JOIN pg_class l ON l.oid = f.relid LEFT JOIN pg_index i ON i.indrelid = l.oid AND "
-        "i.indimmediate"
-        "   AND i.indisvalid AND i.indislive AND i.indisunique AND i.indpred IS NULL"
-        "   AND CASE l.relreplident WHEN 'i' THEN i.indisreplident WHEN 'n' THEN false ELSE i.indisprimary "
-        "END)"
+        "  FROM (SELECT ord, relid, true AS leaf FROM part WHERE relkind <> 'p' UNION ALL"
+        "   SELECT ord, oid, false FROM root) f JOIN pg_class l ON l.oid = f.relid"
+        "   AND l.relkind <> 'f' AND l.relpersistence = 'p'"
+        "  LEFT JOIN pg_index i ON i.indrelid = l.oid AND (i.indisprimary OR i.indisreplident)"
+        "   AND i.indimmediate AND i.indisvalid AND i.indislive AND i.indisunique AND i.indpred IS NULL"
+        "   AND NOT EXISTS (SELECT FROM pg_attribute g WHERE g.attrelid = l.oid AND g.attgenerated <> ''"
+        "    AND g.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])))"
         " SELECT r.ord, r.oid, r.relkind IN ('r', 'p') AND r.relpersistence = 'p', r.owned, r.owner,"
-        "  j.oid, j.relname, j.relreplident, j.indexrelid IS NOT NULL, j.deferred, a.attname"
-        " FROM root r LEFT JOIN judged j ON j.ord = r.ord AND j.relkind <> 'f' AND j.relpersistence = 'p'"
+        "  j.oid, j.relname, j.relreplident, j.deferred, j.leaf, j.indisprimary, j.indisreplident, a.attname"
+        " FROM root r LEFT JOIN judged j ON j.ord = r.ord"
         "  LEFT JOIN LATERAL generate_series(0, j.indnkeyatts - 1) k ON true"
         "  LEFT JOIN pg_attribute a ON a.attrelid = j.oid AND a.attnum = j.indkey[k]"
-        " ORDER BY r.ord, j.oid, a.attnum",
+        " ORDER BY r.ord, j.leaf, j.oid, a.attnum",
         {array_literal(tables, &TableName::schema), array_literal(tables, &TableName::table)}));
 
     std::vector<TableIdentity> out(tables.size());
-    std::vector<std::vector<Leaf>> leaves(tables.size());
+    std::vector<IdentityFacts> roots(tables.size());
+    std::vector<std::vector<IdentityFacts>> leaves(tables.size());
     std::string leaf_oid;
     for (int i = 0; i < rows.size(); ++i) {
         const auto at = static_cast<std::size_t>(rows.number(i, 0) - 1);
@@ -179,11 +178,18 @@ Result<std::vector<TableIdentity>> read_identities(pg::Connection& session,
         t.owned = rows.flag(i, 3);
         t.owner = rows.text(i, 4);
         if (rows.null(i, 5)) continue;
-        if (leaves[at].empty() || leaf_oid != rows.text(i, 5)) {
+        const bool leaf = rows.flag(i, 9);
+        if (leaf && (leaves[at].empty() || leaf_oid != rows.text(i, 5))) {
             leaf_oid = rows.text(i, 5);
-            leaves[at].push_back({rows.text(i, 6), rows.text(i, 7)[0], rows.flag(i, 8), rows.flag(i, 9), {}});
+            leaves[at].emplace_back();
         }
-        if (!rows.null(i, 10)) leaves[at].back().columns.push_back(rows.text(i, 10));
+        IdentityFacts& facts = leaf ? leaves[at].back() : roots[at];
+        facts.name = rows.text(i, 6);
+        facts.replica_identity = rows.text(i, 7)[0];
+        facts.deferrable_key = rows.flag(i, 8);
+        if (rows.null(i, 12)) continue;
+        if (rows.flag(i, 10)) facts.key.push_back(rows.text(i, 12));
+        if (rows.flag(i, 11)) facts.index.push_back(rows.text(i, 12));
     }
     for (std::size_t i = 0; i < tables.size(); ++i) {
         out[i].name = tables[i];
@@ -192,7 +198,7 @@ Result<std::vector<TableIdentity>> read_identities(pg::Connection& session,
         else if (!out[i].publishable)
             out[i].why_none = "it is not a permanent table";
         else
-            judge(out[i], leaves[i]);
+            static_cast<NamedRows&>(out[i]) = name_rows(roots[i], leaves[i]);
     }
     return out;
 }
@@ -202,12 +208,15 @@ PublicationNames publication_names(const std::string& slot) { return {slot, "i" 
 Result<PublishedTables> read_publications(pg::Connection& session, const std::string& slot) {
     const auto names = publication_names(slot);
     auto states = GW_TRY(read_states(session, names));
-    std::set<std::uint64_t> ids;
+    std::set<std::uint64_t> ids, inserts_ids;
     for (const auto& [name, state] : states)
-        for (const auto& [table, id] : state.ids) ids.insert(id);
+        for (const auto& [table, id] : state.ids) {
+            ids.insert(id);
+            if (name == names.inserts) inserts_ids.insert(id);
+        }
     return PublishedTables{states[names.all].exists && states[names.inserts].exists,
                            std::move(states[names.all].tables), std::move(states[names.inserts].tables),
-                           std::move(ids)};
+                           std::move(ids), std::move(inserts_ids)};
 }
 
 Result<> check_publication_rights(pg::Connection& session, const std::string& slot,

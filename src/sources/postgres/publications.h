@@ -16,18 +16,38 @@
 
 namespace godwit::postgres {
 
-struct TableIdentity {
+// One relation, as the server judges its UPDATEs. Its keys: empty when it has none that serves, which is
+// valid, immediate and of columns that the log carries (no generated one).
+struct IdentityFacts {
+    std::string name;
+    char replica_identity = 'd';     // d, n, f, i
+    std::vector<std::string> key;    // primary
+    std::vector<std::string> index;  // that REPLICA IDENTITY names
+    bool deferrable_key = false;     // a primary key that does not serve for that
+};
+// How the log names the rows of a table. The catalogue and the publications both follow this, or an UPDATE is
+// published that nobody can apply:
+//  * the leaves that log (permanent, not foreign) decide; without one the table itself does, as an ordinary
+//    table always does;
+//  * all of them FULL: `full`, named by the primary key of the table itself if that serves, else by the whole
+//    row;
+//  * else `key`, if each has one that serves (its identity index where it names one, else its primary key;
+//    NOTHING: none) over the same columns, and the table itself has it too: an id that is unique in each leaf
+//    names no row of the table;
+//  * else `none`, and `why_none` says why.
+struct NamedRows {
+    RowIdentity identity = RowIdentity::none;
+    std::vector<std::string> columns;  // in the order of the table itself; empty: the whole row
+    std::string why_none;
+};
+[[nodiscard]] NamedRows name_rows(const IdentityFacts& table, const std::vector<IdentityFacts>& leaves);
+
+struct TableIdentity : NamedRows {
     TableName name;
     std::uint32_t oid = 0;     // 0: no such table
     bool publishable = false;  // an ordinary, permanent table, or partitioned
     bool owned = false;        // by us, directly or through a role
     std::string owner;
-    // As the leaves have it: `full` if all of them are, `key` if each has an index that the server accepts
-    // (never a deferrable key) over the same columns; else `none`, and `why_none` says why.
-    RowIdentity identity = RowIdentity::none;
-    std::vector<std::string>
-        columns;  // of the index, sorted by attribute number; empty with `full` and no key
-    std::string why_none;
 };
 // One entry per name, in that order.
 [[nodiscard]] Result<std::vector<TableIdentity>> read_identities(pg::Connection& session,
@@ -41,7 +61,7 @@ struct PublicationNames {
 struct PublishedTables {
     bool exists = false;  // both publications
     std::vector<TableName> all, inserts;
-    std::set<std::uint64_t> ids;  // of both
+    std::set<std::uint64_t> ids, inserts_ids;  // of both; of `inserts`
 };
 [[nodiscard]] Result<PublishedTables> read_publications(pg::Connection& session, const std::string& slot);
 

@@ -60,6 +60,34 @@ bool publishes(const ForeignPublication& publication, const TableName& name) {
            std::ranges::find(publication.tables, name) != publication.tables.end();
 }
 
+// Of tables of that identity.
+bool publishes_all(const ForeignPublication& publication, RowIdentity identity) {
+    return publication.inserts && publication.truncates &&
+           (identity == RowIdentity::none || (publication.updates && publication.deletes));
+}
+
+// Not by a key: every column names its rows, also those that are added.
+bool by_whole_row(const TableSchema& t) {
+    return t.identity == RowIdentity::full && t.identity_columns != t.primary_key;
+}
+
+// Changes of either are applied alike. Whether whole old rows come with a key says nothing of it.
+bool same_names(const TableSchema& a, const TableSchema& b) {
+    return by_whole_row(a) == by_whole_row(b) &&
+           (by_whole_row(a) || a.identity_columns == b.identity_columns);
+}
+
+// `now` for the records that still come of a table whose catalogue has said `before`. What was logged while
+// it had an identity is applied by that one, though it has none any more; and only where both say so, an old
+// row is taken for a whole one.
+TableSchema as_logged(const TableSchema& before, TableSchema now) {
+    const bool lost = now.identity == RowIdentity::none && before.identity != RowIdentity::none;
+    if (!lost && !(now.identity == RowIdentity::full && before.identity == RowIdentity::key)) return now;
+    now.identity = before.identity;
+    now.identity_columns = before.identity_columns;
+    return now;
+}
+
 }  // namespace
 
 Result<pg::Connection> PostgresSource::session(const std::string& role) const {
@@ -225,7 +253,10 @@ Result<> PostgresSource::publish(const std::vector<TableSchema>& tables, bool be
     std::vector<TableSchema> followed;
     {
         const std::lock_guard lock(tables_mutex_);
-        for (const auto& t : tables) captured_[t.name] = std::make_shared<const TableSchema>(t);
+        for (const auto& t : tables) {
+            const auto before = begin ? nullptr : captured_table(t.source_id, t.name);
+            capture(std::make_shared<const TableSchema>(before ? as_logged(*before, t) : t));
+        }
         for (const auto& [name, t] : captured_)
             if (!t->is_view && !t->full_load_only) followed.push_back(*t);
         if (running_stream_ != nullptr) running_stream_->reselect();
@@ -241,13 +272,39 @@ Result<> PostgresSource::publish(const std::vector<TableSchema>& tables, bool be
                                 t.leaves[i].text(), t.name.text()));
     if (slot_->plugin != "pgoutput") return {};
     pg::Connection* c = GW_TRY(control());
-    if (const auto own = endpoint_.attribute("publicationname"); !own.empty())
+    if (const auto own = endpoint_.attribute("publicationname"); !own.empty()) {
+        std::erase_if(followed, [&](const auto& t) {
+            return std::ranges::find(tables, t.source_id, &TableSchema::source_id) == tables.end();
+        });
         return check_foreign_publication(*c, own, followed);
+    }
     std::vector<TableName> loaded;
     if (begin)
-        for (const auto& t : tables) loaded.push_back(t.name);
+        for (const auto& t : tables) {
+            loaded.push_back(t.name);
+            inserts_told_.erase(t.source_id);
+        }
     GW_TRY(mend(*c, followed, loaded));
     return {};
+}
+
+// Rows of another table of that name may still come. With tables_mutex_ held.
+void PostgresSource::capture(std::shared_ptr<const TableSchema> table) {
+    former_.erase(table->source_id);
+    auto& entry = captured_[table->name];
+    if (entry != nullptr && entry->source_id != table->source_id) former_[entry->source_id] = entry;
+    entry = std::move(table);
+}
+
+// Null: it is not captured. With tables_mutex_ held.
+std::shared_ptr<const TableSchema> PostgresSource::captured_table(std::uint64_t source_id,
+                                                                  const TableName& name) const {
+    if (const auto it = captured_.find(name); it != captured_.end() && it->second->source_id == source_id)
+        return it->second;
+    if (const auto it = former_.find(source_id); it != former_.end()) return it->second;
+    const auto it =  // under another name
+        std::ranges::find_if(captured_, [&](const auto& t) { return t.second->source_id == source_id; });
+    return it == captured_.end() ? nullptr : it->second;
 }
 
 // Those of `tables` that are in the publications by now stay there; `loaded` come into them.
@@ -262,9 +319,7 @@ Result<PublicationChanges> PostgresSource::mend(pg::Connection& c, const std::ve
             names.push_back(t.name);
     }
     if (!loaded.empty()) GW_CHECK(check_publication_rights(c, slot_->name, names));
-    auto mended = GW_TRY(mend_publications(c, slot_->name, names, loaded, ids));
-    demoted_.insert(mended.demoted.begin(), mended.demoted.end());
-    return mended;
+    return mend_publications(c, slot_->name, names, loaded, ids);
 }
 
 // ---------------------------------------------------------------------------------------------- load
@@ -677,23 +732,20 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
     DecoderHooks hooks;
     hooks.wants = [this](std::uint32_t oid, std::string_view schema, std::string_view table) {
         const std::lock_guard lock(tables_mutex_);
-        if (captured_.contains(TableName{std::string(schema), std::string(table)})) return true;
+        const TableName name{std::string(schema), std::string(table)};
         // under another name since a moment ago
-        return oid != 0 &&
-               std::ranges::any_of(captured_, [&](const auto& t) { return t.second->source_id == oid; });
+        return captured_.contains(name) || (oid != 0 && captured_table(oid, name) != nullptr);
     };
     hooks.refine = [this](Relation& relation) {
         const std::lock_guard lock(tables_mutex_);
-        auto it = captured_.find(relation.name);
-        if (it == captured_.end() || it->second->source_id != relation.source_id)
-            it = std::ranges::find_if(
-                captured_, [&](const auto& t) { return t.second->source_id == relation.source_id; });
-        if (it == captured_.end() || !it->second->partitioned) return;
+        const auto table = captured_table(relation.source_id, relation.name);
+        if (table == nullptr || !table->partitioned) return;
         // the root's own identity says nothing about that of its leaves
-        relation.identity = it->second->identity;
+        relation.identity = table->identity;
         for (auto& column : relation.columns)
-            column.identity = std::ranges::find(it->second->identity_columns, column.name) !=
-                              it->second->identity_columns.end();
+            column.identity =
+                by_whole_row(*table) ||
+                std::ranges::find(table->identity_columns, column.name) != table->identity_columns.end();
     };
     hooks.resolve = [this](const TableName& name,
                            bool refresh) -> Result<std::shared_ptr<const TableSchema>> {
@@ -736,10 +788,8 @@ Result<> PostgresSource::stream(const Position& from, ChangeSink& sink, std::sto
         running_stream_ = &log_stream;
     }
     PortableSink portable(sink, portable_options(), [this](const Relation& relation) {
-        const std::lock_guard captured(tables_mutex_);
-        const auto it = std::ranges::find_if(
-            captured_, [&](const auto& t) { return t.second->source_id == relation.source_id; });
-        return it == captured_.end() ? nullptr : it->second;
+        const std::lock_guard lock(tables_mutex_);
+        return captured_table(relation.source_id, relation.name);
     });
     auto outcome =
         log_stream.run(start, stream_format_ == kCellsCopy ? static_cast<ChangeSink&>(portable) : sink, stop);
@@ -841,20 +891,25 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         for (int i = 0; i < rows.size(); ++i)
             unselected[static_cast<std::uint64_t>(rows.number(i, 0))] = {rows.text(i, 1), rows.text(i, 2)};
     }
+    const bool by_name = slot_ && slot_->plugin == "test_decoding";
     for (const auto& t : known) {
         known_ids.insert(t.source_id);
         const auto it = by_id.find(t.source_id);
         const TableName* name = it == by_id.end() ? nullptr : &it->second->name;
         if (name == nullptr) {
             const auto other = unselected.find(t.source_id);
-            if (other != unselected.end() && other->second != t.name)
+            const bool left = other != unselected.end() && other->second != t.name;
+            if (left)
                 report(CatalogueChange::Kind::rows_changed, t).reason =
                     fmt::format("table {} is {} now, which the table mappings do not select", t.name.text(),
                                 other->second.text());
             else
                 report(CatalogueChange::Kind::table_dropped, t);
+            // The last rows of one that is gone are still to come; lines that name tables cannot be told from
+            // those of the next one of that name.
             const std::lock_guard captured(tables_mutex_);
-            captured_.erase(t.name);
+            if (left || by_name)
+                std::erase_if(captured_, [&](const auto& e) { return e.second->source_id == t.source_id; });
             continue;
         }
         const TableSchema& table = *it->second;
@@ -864,7 +919,6 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         }
         const bool logged = !t.is_view && !t.full_load_only;
         if (logged) followed.push_back(table);
-        const bool by_name = slot_ && slot_->plugin == "test_decoding";
         std::string why = rows_changed(t, table);
         // its lines name tables, and cannot be told from those of another table that had the name in between
         if (why.empty() && by_name && *name == t.name && t.name_id != 0 && t.name_id != table.name_id)
@@ -877,15 +931,22 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         if (why.empty() && logged && slot_ && slot_->plugin == "pgoutput" &&
             (foreign ? !publishes(*foreign, *name) : !published.ids.contains(t.source_id)))
             why = fmt::format("table {} is not published, so its changes are not in the log", t.name.text());
+        if (why.empty() && logged && foreign && !publishes_all(*foreign, table.identity))
+            why = fmt::format(
+                "publication {} leaves out some operations, so changes of table {} are not in the log",
+                own_publication, t.name.text());
         // what the log's rows are named by, a root's relation does not say
-        if (why.empty() && table.partitioned && slot_ && slot_->plugin == "pgoutput") {
+        bool refreshed = table.leaves != t.leaves;
+        const bool relabelled = table.partitioned && slot_ && slot_->plugin == "pgoutput";
+        if (relabelled) {
             const std::lock_guard captured(tables_mutex_);
-            const auto at = captured_.find(t.name);
-            if (at != captured_.end() && at->second->source_id == t.source_id &&
-                at->second->identity != RowIdentity::none && table.identity != RowIdentity::none &&
-                (at->second->identity != table.identity ||
-                 at->second->identity_columns != table.identity_columns))
-                why = fmt::format("the rows of table {} have another replica identity", t.name.text());
+            const auto before = captured_table(t.source_id, t.name);
+            if (before != nullptr && before->identity != RowIdentity::none &&
+                table.identity != RowIdentity::none) {
+                if (why.empty() && !same_names(*before, table))
+                    why = fmt::format("the rows of table {} have another replica identity", t.name.text());
+                refreshed = refreshed || as_logged(*before, table).identity != before->identity;
+            }
         }
         if (!why.empty()) {
             auto& change = report(CatalogueChange::Kind::rows_changed, t);
@@ -896,22 +957,39 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
                    table.storage_id != t.storage_id || table.leaves != t.leaves || table.name_id != t.name_id)
             report(CatalogueChange::Kind::table_altered, t).schema =
                 std::make_shared<const TableSchema>(table);
-        if (table.leaves != t.leaves) {
+        if (refreshed) {
             const std::lock_guard captured(tables_mutex_);
-            if (const auto at = captured_.find(t.name);
-                at != captured_.end() && at->second->source_id == t.source_id)
-                at->second = std::make_shared<const TableSchema>(table);
+            if (const auto before = captured_table(t.source_id, t.name)) {
+                const auto former = former_.find(t.source_id);
+                (former == former_.end() ? captured_[before->name] : former->second) =
+                    std::make_shared<const TableSchema>(relabelled ? as_logged(*before, table) : table);
+            }
             moved = true;
         }
     }
     if (!renamed.empty()) {
         const std::lock_guard captured(tables_mutex_);
+        std::vector<std::shared_ptr<const TableSchema>> entries;
+        for (const auto* t : renamed) {
+            const auto before = captured_table(t->source_id, t->name);
+            const bool relabelled =
+                before != nullptr && t->partitioned && slot_ && slot_->plugin == "pgoutput";
+            entries.push_back(std::make_shared<const TableSchema>(relabelled ? as_logged(*before, *t) : *t));
+        }
         std::erase_if(captured_, [&](const auto& entry) {
             return std::ranges::any_of(
                 renamed, [&](const auto* t) { return t->source_id == entry.second->source_id; });
         });
-        for (const auto* t : renamed) captured_[t->name] = std::make_shared<const TableSchema>(*t);
+        for (auto& t : entries) capture(std::move(t));
         moved = true;
+    }
+    {  // dropped, and the log is past that
+        const std::lock_guard captured(tables_mutex_);
+        const auto gone = [&](const auto& entry) {
+            const auto id = entry.second->source_id;
+            return !known_ids.contains(id) && !by_id.contains(id);
+        };
+        moved = std::erase_if(captured_, gone) + std::erase_if(former_, gone) != 0 || moved;
     }
     if (moved) {
         const std::lock_guard captured(tables_mutex_);
@@ -932,21 +1010,31 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         const std::string error = mended ? "" : mended.error().text();
         if (error != mend_error_ && !error.empty()) context_.log->warning(Component::source_capture, error);
         mend_error_ = error;
-        const auto tell = [&](CatalogueChange::Kind kind, const TableName& name) -> CatalogueChange* {
-            const auto t = std::ranges::find(found, name, &TableSchema::name);
-            if (t == found.end() || !known_ids.contains(t->source_id)) return nullptr;
-            auto& change = report(kind, *t);
-            change.schema = std::make_shared<const TableSchema>(*t);
-            return &change;
+        const auto tell = [&](CatalogueChange::Kind kind, const TableSchema& t,
+                              const TableSchema& table) -> CatalogueChange& {
+            auto& change = report(kind, t);
+            change.schema = std::make_shared<const TableSchema>(table);
+            return change;
         };
-        for (const auto& t : std::exchange(demoted_, {})) tell(CatalogueChange::Kind::identity_lost, t);
-        if (mended)
-            for (const auto& t : mended->promotable)
-                if (auto* change = tell(CatalogueChange::Kind::identity_gained, t))
-                    change->reason = fmt::format(
-                        "table {} has a usable replica identity again, and what was updated and deleted "
-                        "while it had none is not in the log",
-                        t.text());
+        const auto named = [&](std::vector<TableName> PublicationChanges::* tables, const TableSchema& t) {
+            return mended && std::ranges::find((*mended).*tables, t.name) != ((*mended).*tables).end();
+        };
+        // What is so, not what has become so: a demotion may be another process's, or one whose answer was
+        // lost.
+        for (const auto& t : known) {
+            const auto it = by_id.find(t.source_id);
+            if (it == by_id.end() || t.is_view || t.full_load_only) continue;
+            if (!published.inserts_ids.contains(t.source_id) &&
+                !named(&PublicationChanges::demoted, *it->second))
+                inserts_told_.erase(t.source_id);
+            else if (inserts_told_.insert(t.source_id).second)
+                tell(CatalogueChange::Kind::identity_lost, t, *it->second);
+            if (named(&PublicationChanges::promotable, *it->second))
+                tell(CatalogueChange::Kind::identity_gained, t, *it->second).reason = fmt::format(
+                    "table {} has a usable replica identity again, and what was updated and deleted "
+                    "while it had none is not in the log",
+                    t.name.text());
+        }
     }
     return changes;
 }

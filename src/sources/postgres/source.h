@@ -80,6 +80,8 @@ private:
     void beat_when_due(pg::Connection& session);
     Result<> drop_artifacts();
     TableName captured_root(const TableName& name);
+    void capture(std::shared_ptr<const TableSchema> table);
+    std::shared_ptr<const TableSchema> captured_table(std::uint64_t source_id, const TableName& name) const;
     Result<> publish(const std::vector<TableSchema>& tables, bool begin);
     Result<PublicationChanges> mend(pg::Connection& c, const std::vector<TableSchema>& tables,
                                     const std::vector<TableName>& loaded);
@@ -101,13 +103,16 @@ private:
     std::vector<pg::Connection> readers_;
     std::optional<SlotRecord> slot_;
     std::optional<SteadyTime> beat_at_;  // the last heartbeat; with control_mutex_
-    // what the next poll is to tell, or has told once; with control_mutex_
-    std::set<TableName> demoted_, left_out_;
+    // what a poll has told once; with control_mutex_
+    std::set<TableName> left_out_;
+    std::set<std::uint64_t> inserts_told_;  // tables that publish inserts alone
     std::string mend_error_;
     std::string stream_format_ = "pg.text";
-    std::mutex tables_mutex_;  // guards captured_, running_stream_
+    std::mutex tables_mutex_;  // guards captured_, former_, running_stream_
     LogStream* running_stream_ = nullptr;
     std::map<TableName, std::shared_ptr<const TableSchema>> captured_;
+    // whose name another captured table has got, while their rows may still come
+    std::map<std::uint64_t, std::shared_ptr<const TableSchema>> former_;
 };
 
 }  // namespace godwit::postgres
