@@ -710,6 +710,9 @@ Result<> BinlogDecoder::table_map(const Event& event) {
         return std::unexpected(std::move(version).error());
     }
     mapped.version = std::move(*version);
+    // A wanted table's map that does not fit speaks for its own transaction alone: the load that heals the
+    // table may begin before the next one.
+    if (mapped.version == nullptr && tables_.find(map_.database, map_.table) != nullptr) mapped.body.clear();
     return {};
 }
 
@@ -775,9 +778,7 @@ Result<> BinlogDecoder::rows(const Event& event, ChangeSink& sink) {
     if (done.error().code != ErrorCode::failed_precondition || transaction_.stream != 0)
         return std::unexpected(done.error());
     const auto other = GW_TRY(tables_.mismatch(version.schema->name, transaction_.order, done.error()));
-    if (other != nullptr) return std::unexpected(done.error());
-    last_->version = nullptr;
-    return {};
+    return other == nullptr ? Result<>{} : std::unexpected(done.error());
 }
 
 }  // namespace godwit::mysql

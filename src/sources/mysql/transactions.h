@@ -61,8 +61,8 @@ public:
     [[nodiscard]] virtual std::shared_ptr<const TableSchema> find(std::string_view database,
                                                                   std::string_view table) = 0;
     // The log does not fit what find() gave, or says too little (`why`), in the transaction of `order`.
-    // Another schema to try where a table begins to be read, null to leave the table's rows out from here on,
-    // or the error to end with.
+    // Another schema to try where a table begins to be read, null to leave these rows out, or the error to
+    // end with. Asked again for what comes next: a load in between may hold the one and not the other.
     [[nodiscard]] virtual Result<std::shared_ptr<const TableSchema>> mismatch(const TableName& name,
                                                                               std::uint64_t order,
                                                                               const Error& why) {
