@@ -159,6 +159,22 @@ def test_prepared_before_capture(mariadb: MyServer, postgres: PgServer) -> None:
         past.start("fresh")
         equal(past, mariadb, postgres, schema, ["t"])
         assert past.stop() == 0
+        # ... also when another process reads on in between
+        mariadb.sql(prepare.format("older", 5), schema)
+        try:
+            file, offset = mariadb.sql("show master status")[0][:2]
+            past.spec["cdc_start"] = f"{file}:{offset}"
+            past.start("fresh")
+            mariadb.sql("insert into t values (6, 'z')", schema)
+            look = f"select k from {schema}.t where k > 4 order by k"
+            past.wait_for(lambda: postgres.sql(look) == [(6,)], 20, "what follows")
+            assert past.stop() == 0
+            past.start("resume")
+            past.wait_state("running")
+        finally:
+            mariadb.sql("xa commit 'older'")
+        past.wait_for(lambda: postgres.sql(look) == [(5,), (6,)], 20, "what was prepared before")
+        assert past.stop() == 0
 
 
 class Churn(Rows):

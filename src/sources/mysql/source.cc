@@ -273,7 +273,7 @@ LoadSnapshot::Options MySqlSource::snapshot_options(std::uint32_t wait_s) const 
     options.wait_s = wait_s;
     options.mark = capture_;
     options.replica_id = replica_id("godwit load", context_.task_id);
-    options.wait_for_prepared = !endpoint_.flag("ignoreopenxatransactionscheck", false);
+    options.wait_for_prepared = minds_prepared();
     return options;
 }
 
@@ -655,7 +655,6 @@ void MySqlSource::capture(const std::vector<TableSchema>& tables) {
 // Capture begins anew, perhaps in a log that has been reset. The bookmark that is saved next makes it
 // durable.
 void MySqlSource::forget_log() {
-    begun_ = true;
     followed_.keep_in(in_folder(kHistory));
     std::error_code ignored;
     std::filesystem::remove(in_folder(kTakenBack), ignored);
@@ -726,7 +725,7 @@ Result<> MySqlSource::check_gtids(Connection& c, const LogPosition& position) {
     };
     if (position.gtids.empty())
         return lost("is another server; the position has no GTIDs by which its log could be gone on with");
-    if (!position.open_file.empty())
+    if (!position.open_file.empty() && !minds_prepared())
         return lost("is another server; a transaction was prepared and not decided there");
     const auto wanted = GtidSet::parse(position.gtids);
     const auto wanted_mariadb = MariadbGtidPosition::parse(position.gtids);
@@ -756,11 +755,21 @@ Result<> MySqlSource::check_gtids(Connection& c, const LogPosition& position) {
     }
 }
 
+namespace {
+
+using BinlogFiles = std::vector<std::pair<std::string, std::uint64_t>>;
+
+bool holds(const BinlogFiles& files, const std::string& name) {
+    return std::ranges::find(files, name, &BinlogFiles::value_type::first) != files.end();
+}
+
+}  // namespace
+
 Result<> MySqlSource::check_place(Connection& c, const LogPosition& position) {
-    const bool open = !position.open_file.empty();
+    const auto files = GW_TRY(binlog_files(c));
+    const bool open = !position.open_file.empty() && (holds(files, position.open_file) || !minds_prepared());
     const std::string& wanted = open ? position.open_file : position.file;
     const std::uint64_t offset = open ? position.open_offset : position.offset;
-    const auto files = GW_TRY(binlog_files(c));
     for (const auto& [file, bytes] : files) {
         if (file != wanted) continue;
         if (offset > bytes)
@@ -983,7 +992,7 @@ Result<> MySqlSource::stream(const Position& from, ChangeSink& sink, std::stop_t
         options.rows.mariadb = connection.mariadb();
         options.count_gtids =
             !connection.mariadb() && upper(GW_TRY(variable(connection, "gtid_mode"))) == "ON";
-        options.all_prepared_seen = begun_ && !endpoint_.flag("ignoreopenxatransactionscheck", false);
+        options.all_prepared_seen = minds_prepared();
         decoder_ = std::make_unique<BinlogDecoder>(followed_, options);
         recall_taken_back();
     } else {
@@ -1002,7 +1011,19 @@ Result<> MySqlSource::stream(const Position& from, ChangeSink& sink, std::stop_t
                                        "server {} by GTIDs",
                                        from.token, traits_.system_id));
     }
-    base_ = request.from.base;
+    LogPosition& begin = request.from;
+    if (!begin.open_file.empty() && minds_prepared() &&
+        (request.by_gtid || !holds(GW_TRY(binlog_files(connection)), begin.open_file))) {
+        context_.log->warning(
+            Component::source_capture,
+            fmt::format(
+                "a transaction was prepared (XA) at {}:{} and not decided, and the source does not have "
+                "that place: should it be committed, the tables are loaded anew",
+                begin.open_file, begin.open_offset));
+        begin.open_file.clear();
+        begin.open_offset = 0;
+    }
+    base_ = begin.base;
     request.server_id = replica_number();
     BookmarkingSink bookmarking(sink, *context_.clock, [this](const Position& position) -> Result<> {
         GW_CHECK(save_bookmark(position, true));

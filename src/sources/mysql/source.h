@@ -113,6 +113,10 @@ private:
     void recall_taken_back();
     Result<> keep_taken_back();
     Result<> save_bookmark(const Position& position, bool durable);
+    // The commit of a prepared transaction that was not read has the tables loaded anew.
+    [[nodiscard]] bool minds_prepared() const {
+        return !endpoint_.flag("ignoreopenxatransactionscheck", false);
+    }
     // Is the binlog from there on still on the server?
     Result<> check_place(Connection& connection, const LogPosition& position);
     // Is what stands before the place what was there when it was read? RESET MASTER gives its places to
@@ -144,7 +148,6 @@ private:
     ServerTraits traits_;
     bool capture_ = false;
     bool warned_ = false;  // of what no log shows
-    bool begun_ = false;   // capture, by this process
     std::string stream_format_;
     std::string target_family_;
     std::mutex control_mutex_;                                // guards control_, last_end_, selected_, keys_

@@ -89,7 +89,8 @@ LogPosition BinlogDecoder::position() const {
     if (gtids_known_) p.gtids = options_.rows.mariadb ? mariadb_gtids_.text() : gtids_.text();
     std::uint64_t oldest = ~std::uint64_t{0};
     for (const auto& [xa, prepared] : prepared_)
-        if (prepared.wrote && prepared.order < oldest && GW_RULE("mysql.prepared_pins")) {
+        if ((prepared.wrote || options_.all_prepared_seen) && prepared.order < oldest &&
+            GW_RULE("mysql.prepared_pins")) {
             oldest = prepared.order;
             p.open_file = prepared.from.file;
             p.open_offset = prepared.from.offset;

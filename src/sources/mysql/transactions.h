@@ -7,8 +7,9 @@
 // after restart(), leaves out what was rolled back. Who reads it again may be another process:
 // take_back() tells its decoder.
 //
-// Prepared XA transactions wait in streams of their own until XA COMMIT. While one with wanted rows is open,
-// every position says where it begins, so that a later process reads it again.
+// Prepared XA transactions wait in streams of their own until XA COMMIT. While one is open, every position
+// says where it begins, so that a later process reads it again: with its wanted rows, or to know that it has
+// none.
 
 #include <cstdint>
 #include <map>
@@ -100,8 +101,8 @@ struct BinlogOptions {
     // The server numbers its transactions: where a position does not say which are before it, they are
     // counted from the beginning of its file on.
     bool count_gtids = false;
-    // Whatever was prepared since capture began, this decoder has seen: the commit of another one brings rows
-    // that nobody has read.
+    // Whatever was prepared since capture began, this decoder has seen or sees from where its position says:
+    // the commit of another one brings rows that nobody has read.
     bool all_prepared_seen = false;
 };
 

@@ -428,6 +428,37 @@ TEST(BinlogTransactions, PreparedOnesThatNobodyRead) {
     EXPECT_EQ(l.tables.unsure_order, order);
 }
 
+// Goal: whoever goes on knows of every prepared one that it is not the one that nobody has read, and of that
+// one that it is.
+TEST(BinlogTransactions, PreparedOnesThatNobodyReadBeforeARestart) {
+    Log l(false, true);
+    const auto prepare = [&] {
+        l.gtid(1).sql("XA START X'61',X'',1").map("other").insert(1, "xa").sql("XA END X'61',X'',1");
+        l.put(EventType::xa_prepare, std::move(Body().u8(0).u32(1).u32(1).u32(0).text("a")));
+        l.gtid(2).begin().map().insert(2, "x").xid();
+    };
+    l.start();
+    const std::uint64_t from = l.offset;
+    prepare();
+    const LogPosition middle = l.decoder.position();
+    EXPECT_EQ(middle.open_offset, from);
+    l.text();
+    l.start(0, middle);
+    prepare();
+    EXPECT_EQ(l.rows(), "");
+    l.gtid(3).sql("XA COMMIT X'61',X'',1");
+    EXPECT_TRUE(l.tables.unsure.empty());
+    EXPECT_TRUE(l.decoder.position().open_file.empty());
+    l.gtid(4).sql("XA COMMIT X'63',X'',1");
+    EXPECT_EQ(l.tables.unsure, (std::vector<std::string>{"k", "my", "t"}));
+    // who does not mind them keeps no place for them
+    Log careless;
+    careless.start();
+    careless.gtid(1).sql("XA START X'61',X'',1").map("other").insert(1, "xa").sql("XA END X'61',X'',1");
+    careless.put(EventType::xa_prepare, std::move(Body().u8(0).u32(1).u32(1).u32(0).text("a")));
+    EXPECT_TRUE(careless.decoder.position().open_file.empty());
+}
+
 // A prepared transaction is read from its beginning, before the position that says it is open.
 TEST(BinlogTransactions, WhatAPreparedOneTookBack) {
     Log l;
