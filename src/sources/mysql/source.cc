@@ -343,8 +343,14 @@ Result<LoadContext> MySqlSource::begin_table_load(const std::vector<TableSchema>
 // definition, and the log does not tell it again: rows behind the mark would be read by the older one.
 Result<> MySqlSource::same_since(const std::vector<TableSchema>& tables, const LoadContext& load) {
     if (!GW_RULE("mysql.same_at_mark")) return {};
-    const auto same = [](const ColumnSchema& a, const ColumnSchema& b) {
-        return a.name == b.name && a.native_type == b.native_type && a.collation == b.collation;
+    const auto same_column = [](const ColumnSchema& a, const ColumnSchema& b) {
+        return a.name == b.name && a.native_type == b.native_type && a.collation == b.collation &&
+               a.not_null == b.not_null && a.default_expression == b.default_expression &&
+               a.generated == b.generated;
+    };
+    const auto same = [&](const TableSchema& a, const TableSchema& b) {
+        return a.identity == b.identity && a.identity_columns == b.identity_columns &&
+               a.primary_key == b.primary_key && std::ranges::equal(a.columns, b.columns, same_column);
     };
     const auto look = [&]() -> Result<std::vector<TableSchema>> {
         const std::lock_guard lock(control_mutex_);
@@ -365,8 +371,7 @@ Result<> MySqlSource::same_since(const std::vector<TableSchema>& tables, const L
     for (const auto& t : tables) {
         const auto it = now.find(t.name);
         // what is gone the load will say
-        if (t.is_view || it == now.end() || std::ranges::equal(it->second->columns, t.columns, same))
-            continue;
+        if (t.is_view || it == now.end() || same(*it->second, t)) continue;
         end_load(load);
         return fail(
             ErrorCode::aborted,
