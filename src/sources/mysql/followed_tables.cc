@@ -265,9 +265,15 @@ void FollowedTables::loaded_from(const TableName& name, std::uint64_t order) {
     const std::lock_guard lock(mutex_);
     const auto it = tables_.find(name);
     if (it == tables_.end()) return;
-    // what came between belongs to the definition that was followed
-    it->second.history.resize(1);
-    it->second.history.front().order = it->second.since = order;
+    // What came between belongs to the definition that was followed, what the stream read behind the mark
+    // does not.
+    auto& history = it->second.history;
+    const auto behind = std::find_if(history.begin() + 1, history.end(),
+                                     [&](const Definition& d) { return d.order >= order; });
+    // the stream may read by the one that is forgotten
+    if (behind != history.begin() + 1) changed_ = true;
+    history.erase(history.begin() + 1, behind);
+    history.front().order = it->second.since = order;
 }
 
 Result<> FollowedTables::healed(const TableName& name) {

@@ -271,6 +271,28 @@ TEST_F(FollowedTest, ForeignKeysThatActAreFollowed) {
     EXPECT_FALSE(reloads("ALTER TABLE t DROP INDEX a", same));
 }
 
+// Goal: what was altered before a load's mark is in the load, what was altered behind it is not, although the
+// stream may have read of both before the mark is known.
+TEST_F(FollowedTest, WhatIsReadBehindTheMarkStays) {
+    const auto now = table_of({"id", "a"});
+    tables_.follow(now);
+    order_ = 4;
+    EXPECT_FALSE(reloads("ALTER TABLE t ADD b int", now));  // 5
+    order_ = 9;
+    EXPECT_FALSE(reloads("ALTER TABLE t ADD c int", now));  // 10
+    tables_.loaded_from(now.name, 7);
+    EXPECT_EQ(names(), "id a b c");
+    tables_.begin_stream(10);
+    EXPECT_EQ(names(), "id a");
+    tables_.follow(now);
+    order_ = 11;
+    EXPECT_FALSE(reloads("ALTER TABLE t ADD b int", now));  // 12
+    EXPECT_TRUE(tables_.changed());
+    tables_.loaded_from(now.name, 13);
+    EXPECT_EQ(names(), "id a");
+    EXPECT_TRUE(tables_.changed());
+}
+
 // Goal: who keeps on the target what partitions took away is not given a new load for it, but for all else.
 TEST_F(FollowedTest, PartitionsMayBeKept) {
     const auto same = table_of({"id", "a"});
