@@ -276,6 +276,12 @@ void FollowedTables::loaded_from(const TableName& name, std::uint64_t order) {
     history.front().order = it->second.since = order;
 }
 
+bool FollowedTables::loaded_behind(const TableName& name, std::uint64_t order) const {
+    const std::lock_guard lock(mutex_);
+    const auto it = tables_.find(name);
+    return it != tables_.end() && it->second.since != 0 && it->second.since >= order;
+}
+
 Result<> FollowedTables::healed(const TableName& name) {
     const std::lock_guard lock(mutex_);
     const auto it = tables_.find(name);

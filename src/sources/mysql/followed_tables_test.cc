@@ -86,8 +86,12 @@ TEST_F(FollowedTest, AnotherTableOfItsNameIsSeenBeforeTheCatalogueShowsIt) {
     tables.follow(table_of({"id", "a"}));
     tables.loaded_from({"shop", "t"}, 8);  // of the table before
     EXPECT_EQ(tables.unsure().size(), 1U);
+    EXPECT_FALSE(tables.loaded_behind({"shop", "t"}, 10));
     tables.loaded_from({"shop", "t"}, 10);
     EXPECT_TRUE(tables.unsure().empty());
+    EXPECT_TRUE(tables.loaded_behind({"shop", "t"}, 10));
+    tables.follow(table_of({"id", "a"}));  // another load, which has no mark yet
+    EXPECT_FALSE(tables.loaded_behind({"shop", "t"}, 0));
 }
 
 // Goal: what no load heals is not loaded for ever.

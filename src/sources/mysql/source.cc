@@ -1099,12 +1099,20 @@ Result<std::vector<CatalogueChange>> MySqlSource::poll_catalogue(const Selection
                 const auto at = GW_TRY(order(seen));
                 GW_CHECK(followed_.table_unsure(t.name, at, kMadeAgain));
             }
-            gone_.insert(t.name);
+            gone_[t.name] = seen;
             report(CatalogueChange::Kind::table_dropped, t);
             continue;
         }
-        // the engine leaves the one before yet: this one joins behind that
-        if (gone_.contains(t.name)) continue;
+        if (const auto gone = gone_.find(t.name); gone != gone_.end()) {
+            // The engine leaves the one before yet, and this one joins behind that. It does not leave a table
+            // that waits for its load: that load, begun behind the place, has brought this one; where there
+            // was none it is to be left now.
+            if (!followed_.loaded_behind(t.name, GW_TRY(order(gone->second)))) {
+                report(CatalogueChange::Kind::table_dropped, t).seen_at = gone->second;
+                continue;
+            }
+            gone_.erase(gone);
+        }
         const auto doubt = std::ranges::find(unsure, t.name, &FollowedTables::Unsure::name);
         if (doubt != unsure.end() && say_doubt(*doubt)) {
             auto& change = report(CatalogueChange::Kind::rows_changed, t);
@@ -1115,7 +1123,7 @@ Result<std::vector<CatalogueChange>> MySqlSource::poll_catalogue(const Selection
                 std::make_shared<const TableSchema>(*it->second);
         }
     }
-    std::erase_if(gone_, [&](const TableName& name) { return !names.contains(name); });
+    std::erase_if(gone_, [&](const auto& gone) { return !names.contains(gone.first); });
     for (const auto& t : found)
         if (!names.contains(t.name) && !t.is_view) report(CatalogueChange::Kind::table_added, t);
     return changes;

@@ -164,8 +164,9 @@ private:
     FollowedTables followed_;
     // Of the thread that polls: which doubt was last said of a table, and when.
     std::map<TableName, std::pair<std::uint64_t, SteadyTime>> doubted_;
-    // ... and which tables it said are gone, until the engine has left them: one of that name is another one.
-    std::set<TableName> gone_;
+    // ... and which tables it said are gone, and where: one of that name is another one until the engine has
+    // left them, or has loaded that one in their place.
+    std::map<TableName, Position> gone_;
     // Of the thread that streams; it outlives connections.
     std::unique_ptr<BinlogDecoder> decoder_;
 };
