@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import threading
 import time
@@ -419,6 +420,42 @@ def test_a_prepared_transaction_outlives_the_task(
             source.sql("xa commit 'open'")
         equal(task, source, postgres, schema, ["t"])
         assert postgres.sql(f"select k from {schema}.t order by k") == [(1,), (2,), (3,)]
+        assert task.stop() == 0
+
+
+def test_a_lock_that_is_not_granted(mysql: MyServer, postgres: PgServer) -> None:
+    """A transaction outlives the time that the load waits: it is put off, and the table not given up."""
+    task, schema = task_on(mysql, postgres, "create table t (k int primary key, v int)")
+    task.spec["settings"] = task.spec["user_settings"] = json.dumps(
+        {"FullLoadSettings": {"TransactionConsistencyTimeout": 1}}
+    )
+    with task, connect(mysql, schema) as holder:
+        task.start("fresh")
+        task.wait_loaded()
+        holder.begin()
+        holder.cursor().execute("insert into t values (1, 1)")
+        assert task.control("reload", tables=[{"schema": schema, "table": "t"}])["ok"]
+        task.wait_for(lambda: f"may lock table {schema}.t (LOCK" in task.log_text(), 20, "the lock is not granted")
+        holder.commit()
+        task.wait_for(lambda: task.phases() == {"t": "joined"}, 20, "the load")
+        equal(task, mysql, postgres, schema, ["t"])
+        assert task.stop() == 0
+
+
+def test_a_key_that_changes_as_a_load_begins(mariadb: MyServer, postgres: PgServer) -> None:
+    """Behind the look at the catalogue and before the load's mark: changes are of the rows that the new key names."""
+    columns = "a int not null, b int not null, v int"
+    task, schema = task_on(mariadb, postgres, f"create table t ({columns}, primary key (a))")
+    with task:
+        task.start("fresh", failpoint="takeover.before_commit=sleep:2000")
+        time.sleep(1)
+        mariadb.sql("alter table t drop primary key, add primary key (b); insert into t values (1, 1, 0)", schema)
+        task.wait_end(10)
+        if not task.running():  # it begins again, as the service has it do
+            task.start("resume")
+        task.wait_loaded()
+        mariadb.sql("insert into t values (1, 2, 0); update t set v = 5 where b = 2; delete from t where b = 1", schema)
+        task.wait_for(lambda: postgres.sql(f"select * from {schema}.t") == [(1, 2, 5)], 20, "the rows")
         assert task.stop() == 0
 
 

@@ -503,6 +503,13 @@ Result<DdlAnswer> FollowedTables::ddl(const DdlStatement& statement) {
                       (statement.database == name.schema || mentions(statement.sql, name.schema)))
             meant.push_back(std::move(name));
     }
+    // A temporary table hides the one of its name, and only a log of rows keeps silent about it.
+    if (statement.temporary) {
+        for (const auto& name : meant)
+            GW_CHECK(table_unsure(name, statement.order,
+                                  "the log has a statement on a temporary table that may mean it"));
+        return answer;
+    }
     if (effect.truncates) {
         // Nothing but the table that is named, letter by letter: rows that are taken away do not come back.
         const auto named = truncated_table(statement.sql, statement.database);

@@ -372,6 +372,23 @@ TEST_F(FollowedTest, TruncateEmptiesOneTable) {
     EXPECT_EQ(tables_.unsure().size(), 3U);
 }
 
+// Goal: what happens to a temporary table of its name does not happen to the table.
+TEST_F(FollowedTest, ATemporaryTableIsAnotherOne) {
+    const auto t = table_of({"id", "a"});
+    tables_.follow(t);
+    for (const char* sql : {"TRUNCATE TABLE t", "ALTER TABLE t ADD COLUMN b int", "DROP TABLE t"}) {
+        ASSERT_TRUE(tables_.unsure().empty()) << sql;
+        const auto answer =
+            tables_.ddl({.database = "shop", .sql = sql, .order = ++order_, .temporary = true});
+        ASSERT_TRUE(answer) << sql;
+        EXPECT_TRUE(answer->truncated.empty()) << sql;
+        EXPECT_EQ(names(), "id a") << sql;
+        EXPECT_EQ(tables_.unsure().size(), 1U) << sql;
+        tables_.loaded_from(t.name, ++order_);
+        ASSERT_TRUE(tables_.healed(t.name));
+    }
+}
+
 // Goal: columns of one type that have changed places behind unread rows would change their values.
 TEST_F(FollowedTest, PlacesOfColumnsAreCompared) {
     tables_.follow(table_of({"id", "a", "b"}));

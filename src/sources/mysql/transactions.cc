@@ -627,8 +627,10 @@ Result<> BinlogDecoder::ddl(const Event& event, const Query& query, bool plain_s
     const std::uint64_t order = transaction_.order;
     const std::int64_t time = commit_time(event);
     if (own) close();
-    const DdlAnswer answer = GW_TRY(tables_.ddl({query.database, query.sql, query.client_collation,
-                                                 query.sql_mode, token(), order, time, plain_settings}));
+    const bool temporary = (event.header.flags & kEventThreadSpecific) != 0;
+    const DdlAnswer answer =
+        GW_TRY(tables_.ddl({query.database, query.sql, query.client_collation, query.sql_mode, token(), order,
+                            time, plain_settings, temporary}));
     forget_tables();
     if (answer.truncated.empty()) return {};
     list_.clear();

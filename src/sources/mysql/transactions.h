@@ -48,6 +48,7 @@ struct DdlStatement {
     std::uint64_t order = 0;    // of its first event, so that changes before are smaller
     std::int64_t time_us = 0;
     bool plain_settings = true;  // no SET STATEMENT in front of it that may bear on what it means
+    bool temporary = false;      // a table that it names may be a temporary one of its session
 };
 struct DdlAnswer {
     std::vector<TableName> truncated;  // wanted tables that it emptied: truncate records are written

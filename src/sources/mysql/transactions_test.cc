@@ -59,6 +59,7 @@ public:
     }
     Result<DdlAnswer> ddl(const DdlStatement& s) override {
         statements.push_back(std::string(s.sql) + " @" + std::string(s.position));
+        temporary = s.temporary;
         if (on_ddl) on_ddl();
         return answer;
     }
@@ -73,7 +74,7 @@ public:
     DdlAnswer answer;
     std::function<void()> on_ddl;
     int asked = 0;
-    bool load_anew = false;
+    bool load_anew = false, temporary = false;
 
 private:
     std::map<std::string, std::shared_ptr<TableSchema>> schemas_;
@@ -535,6 +536,9 @@ TEST(BinlogTransactions, Ddl) {
     l.gtid(4).sql("TRUNCATE TABLE t");
     EXPECT_EQ(l.sink.lines.size(), 3U);
     EXPECT_EQ(l.rows(), "truncate flags=0 [2]\n");
+    EXPECT_FALSE(l.tables.temporary);
+    l.gtid(5).ok(event(EventType::query, query("shop", "TRUNCATE TABLE t"), {.flags = kEventThreadSpecific}));
+    EXPECT_TRUE(l.tables.temporary);
 }
 
 TEST(BinlogTransactions, AnotherDefinitionIsAnError) {
