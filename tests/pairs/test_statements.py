@@ -274,11 +274,7 @@ def test_a_temporary_table_of_its_name(flavour: str, postgres: PgServer, request
     source = request.getfixturevalue(flavour)
     task, s = started(source, postgres, "create table t (id int primary key); insert into t values (1), (2)")
     with task:
-        source.sql(
-            "set session binlog_format = 'STATEMENT'; create temporary table t (id int);"
-            "truncate table t; alter table t add column b int",
-            s,
-        )
+        source.sql("set session binlog_format = 'STATEMENT'; create temporary table t (id int); truncate table t", s)
         source.sql("insert into t values (3)", s)
         rows = f"select * from {s}.t order by id"
         arrives(task, lambda: postgres.sql(rows) == [(1,), (2,), (3,)], "the rows that are there")

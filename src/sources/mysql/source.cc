@@ -313,10 +313,10 @@ Result<LoadContext> MySqlSource::begin_load(const LoadRequest& request,
         if (!t.is_view) names.push_back(t.name);
     auto out = GW_TRY(take_snapshot(names, request.capture, request.wait_s_max, stop));
     if (request.capture) {
-        GW_CHECK(same_since(tables, out));
+        const auto there = GW_TRY(same_since(tables, out));
         forget_log();
         capture(tables);
-        GW_CHECK(loaded_from(names, out.mark));
+        GW_CHECK(loaded_from(there, out.mark));
         GW_CHECK(save_bookmark(out.start, true));
     }
     return out;
@@ -333,16 +333,22 @@ Result<LoadContext> MySqlSource::begin_table_load(const std::vector<TableSchema>
     }
     auto out = GW_TRY(take_snapshot(names, follow, wait_s_max, stop));
     if (follow) {
-        GW_CHECK(same_since(tables, out));
-        GW_CHECK(loaded_from(names, out.mark));
+        const auto there = GW_TRY(same_since(tables, out));
+        GW_CHECK(loaded_from(there, out.mark));
     }
     return out;
 }
 
 // The stream follows `tables` as they were described before the mark was taken. An ALTER in between is in no
 // definition, and the log does not tell it again: rows behind the mark would be read by the older one.
-Result<> MySqlSource::same_since(const std::vector<TableSchema>& tables, const LoadContext& load) {
-    if (!GW_RULE("mysql.same_at_mark")) return {};
+Result<std::vector<TableName>> MySqlSource::same_since(const std::vector<TableSchema>& tables,
+                                                       const LoadContext& load) {
+    std::vector<TableName> out;
+    if (!GW_RULE("mysql.same_at_mark")) {
+        for (const auto& t : tables)
+            if (!t.is_view) out.push_back(t.name);
+        return out;
+    }
     const auto same_column = [](const ColumnSchema& a, const ColumnSchema& b) {
         return a.name == b.name && a.native_type == b.native_type && a.collation == b.collation &&
                a.not_null == b.not_null && a.default_expression == b.default_expression &&
@@ -370,15 +376,20 @@ Result<> MySqlSource::same_since(const std::vector<TableSchema>& tables, const L
     for (const auto& t : *found) now[t.name] = &t;
     for (const auto& t : tables) {
         const auto it = now.find(t.name);
-        // what is gone the load will say
-        if (t.is_view || it == now.end() || same(*it->second, t)) continue;
+        // What is gone the load will say. That it was dropped the log tells, and is to be heard: the mark is
+        // of no table.
+        if (t.is_view || it == now.end()) continue;
+        if (same(*it->second, t)) {
+            out.push_back(t.name);
+            continue;
+        }
         end_load(load);
         return fail(
             ErrorCode::aborted,
             fmt::format("table {} was altered while its load began: the load begins again", t.name.text()),
             Retry::from_checkpoint);
     }
-    return {};
+    return out;
 }
 
 Result<> MySqlSource::loaded_from(const std::vector<TableName>& tables, const SnapshotMark& mark) {

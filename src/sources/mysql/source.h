@@ -97,7 +97,9 @@ private:
     void warn_of_cascades(const std::vector<ForeignKeyState>& keys);
     Result<> check_cascade(const TableName& name) const;
     Result<> loaded_from(const std::vector<TableName>& tables, const SnapshotMark& mark);
-    Result<> same_since(const std::vector<TableSchema>& tables, const LoadContext& load);
+    // Those of `tables` that are there yet; an error when one is another than it was described as.
+    Result<std::vector<TableName>> same_since(const std::vector<TableSchema>& tables,
+                                              const LoadContext& load);
     bool say_doubt(const FollowedTables::Unsure& doubt);
     // Behind a statement of the log: the server writes it there before its catalogue shows what it did.
     Result<TableSchema> describe_settled(const TableName& name);
