@@ -459,6 +459,35 @@ def test_a_key_that_changes_as_a_load_begins(mariadb: MyServer, postgres: PgServ
         assert task.stop() == 0
 
 
+def test_the_place_of_a_prepared_transaction_is_purged(mariadb: MyServer, postgres: PgServer) -> None:
+    """It stays open for longer than the log is kept, and nobody knows any more which tables it touches."""
+    task, schema = task_on(mariadb, postgres, "create table t (k int, v int)")
+    mariadb.create_database(f"{schema}_x")
+    mariadb.sql("create table x (k int)", f"{schema}_x")
+    with task:
+        task.start("fresh")
+        task.wait_loaded()
+        mariadb.sql("xa start 'open'; insert into x values (1); xa end 'open'; xa prepare 'open'", f"{schema}_x")
+        try:
+            mariadb.sql("flush binary logs; insert into t values (1, 1)", schema)
+            equal(task, mariadb, postgres, schema, ["t"])
+            assert task.stop() == 0
+            kept = (task.folder / "binlog.position").read_text()
+            newest = mariadb.sql("show master status")[0][0]
+            assert f";{newest}:" in kept and kept.count("binlog.") == 2, kept
+            purge = f"purge binary logs to '{newest}'; show binary logs"
+            # not while the session that read it is there
+            task.wait_for(lambda: mariadb.sql(purge)[0][0] == newest, 20, "it is purged", alive=False)
+            mariadb.sql("insert into t values (2, 1)", schema)
+            task.start("resume")
+            equal(task, mariadb, postgres, schema, ["t"])
+        finally:
+            mariadb.sql("xa commit 'open'")
+        task.wait_for(lambda: task.table("t")["reloaded"], 20, "the load")
+        equal(task, mariadb, postgres, schema, ["t"])
+        assert task.stop() == 0
+
+
 def test_writers_pass_a_load_that_waits(mysql: MyServer, mariadb: MyServer, postgres: PgServer) -> None:
     """A long transaction keeps the load's lock waiting, and nobody who writes."""
     with contextlib.ExitStack() as tasks:

@@ -525,7 +525,7 @@ Result<> BinlogDecoder::finish_xa(const Event& event, const XaId& xa, bool commi
         for (const auto& name : tables_.wanted())
             GW_CHECK(tables_.table_unsure(
                 name, t.order,
-                "a transaction that was prepared before capture began was committed (XA): it may have "
+                "a transaction was committed (XA) that was prepared before the log was read: it may have "
                 "changed it"));
     }
     const std::uint64_t order = t.order;
