@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import threading
 import time
@@ -158,6 +159,22 @@ def test_prepared_before_capture(mariadb: MyServer, postgres: PgServer) -> None:
         past.spec["cdc_start"] = f"{file}:{offset}"
         past.start("fresh")
         equal(past, mariadb, postgres, schema, ["t"])
+        assert past.stop() == 0
+        # ... also when another process reads on in between
+        mariadb.sql(prepare.format("older", 5), schema)
+        try:
+            file, offset = mariadb.sql("show master status")[0][:2]
+            past.spec["cdc_start"] = f"{file}:{offset}"
+            past.start("fresh")
+            mariadb.sql("insert into t values (6, 'z')", schema)
+            look = f"select k from {schema}.t where k > 4 order by k"
+            past.wait_for(lambda: postgres.sql(look) == [(6,)], 20, "what follows")
+            assert past.stop() == 0
+            past.start("resume")
+            past.wait_state("running")
+        finally:
+            mariadb.sql("xa commit 'older'")
+        past.wait_for(lambda: postgres.sql(look) == [(5,), (6,)], 20, "what was prepared before")
         assert past.stop() == 0
 
 
@@ -403,6 +420,71 @@ def test_a_prepared_transaction_outlives_the_task(
             source.sql("xa commit 'open'")
         equal(task, source, postgres, schema, ["t"])
         assert postgres.sql(f"select k from {schema}.t order by k") == [(1,), (2,), (3,)]
+        assert task.stop() == 0
+
+
+def test_a_lock_that_is_not_granted(mysql: MyServer, postgres: PgServer) -> None:
+    """A transaction outlives the time that the load waits: it is put off, and the table not given up."""
+    task, schema = task_on(mysql, postgres, "create table t (k int primary key, v int)")
+    task.spec["settings"] = task.spec["user_settings"] = json.dumps(
+        {"FullLoadSettings": {"TransactionConsistencyTimeout": 1}}
+    )
+    with task, connect(mysql, schema) as holder:
+        task.start("fresh")
+        task.wait_loaded()
+        holder.begin()
+        holder.cursor().execute("insert into t values (1, 1)")
+        assert task.control("reload", tables=[{"schema": schema, "table": "t"}])["ok"]
+        task.wait_for(lambda: f"may lock table {schema}.t (LOCK" in task.log_text(), 20, "the lock is not granted")
+        holder.commit()
+        task.wait_for(lambda: task.phases() == {"t": "joined"}, 20, "the load")
+        equal(task, mysql, postgres, schema, ["t"])
+        assert task.stop() == 0
+
+
+def test_a_key_that_changes_as_a_load_begins(mariadb: MyServer, postgres: PgServer) -> None:
+    """Behind the look at the catalogue and before the load's mark: changes are of the rows that the new key names."""
+    columns = "a int not null, b int not null, v int"
+    task, schema = task_on(mariadb, postgres, f"create table t ({columns}, primary key (a))")
+    with task:
+        task.start("fresh", failpoint="takeover.before_commit=sleep:2000")
+        time.sleep(1)
+        mariadb.sql("alter table t drop primary key, add primary key (b); insert into t values (1, 1, 0)", schema)
+        task.wait_end(10)
+        if not task.running():  # it begins again, as the service has it do
+            task.start("resume")
+        task.wait_loaded()
+        mariadb.sql("insert into t values (1, 2, 0); update t set v = 5 where b = 2; delete from t where b = 1", schema)
+        task.wait_for(lambda: postgres.sql(f"select * from {schema}.t") == [(1, 2, 5)], 20, "the rows")
+        assert task.stop() == 0
+
+
+def test_the_place_of_a_prepared_transaction_is_purged(mariadb: MyServer, postgres: PgServer) -> None:
+    """It stays open for longer than the log is kept, and nobody knows any more which tables it touches."""
+    task, schema = task_on(mariadb, postgres, "create table t (k int, v int)")
+    mariadb.create_database(f"{schema}_x")
+    mariadb.sql("create table x (k int)", f"{schema}_x")
+    with task:
+        task.start("fresh")
+        task.wait_loaded()
+        mariadb.sql("xa start 'open'; insert into x values (1); xa end 'open'; xa prepare 'open'", f"{schema}_x")
+        try:
+            mariadb.sql("flush binary logs; insert into t values (1, 1)", schema)
+            equal(task, mariadb, postgres, schema, ["t"])
+            assert task.stop() == 0
+            kept = (task.folder / "binlog.position").read_text()
+            newest = mariadb.sql("show master status")[0][0]
+            assert f";{newest}:" in kept and kept.count("binlog.") == 2, kept
+            purge = f"purge binary logs to '{newest}'; show binary logs"
+            # not while the session that read it is there
+            task.wait_for(lambda: mariadb.sql(purge)[0][0] == newest, 20, "it is purged", alive=False)
+            mariadb.sql("insert into t values (2, 1)", schema)
+            task.start("resume")
+            equal(task, mariadb, postgres, schema, ["t"])
+        finally:
+            mariadb.sql("xa commit 'open'")
+        task.wait_for(lambda: task.table("t")["reloaded"], 20, "the load")
+        equal(task, mariadb, postgres, schema, ["t"])
         assert task.stop() == 0
 
 

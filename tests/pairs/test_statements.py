@@ -3,6 +3,7 @@ enough, by a new load where it does not. Never a wrong or missing row."""
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 
@@ -264,6 +265,39 @@ def test_a_statement_reaches_through_others(flavour: str, postgres: PgServer, re
         arrives(task, lambda: postgres.sql(f"select y from {s}.u") == [(77,)], "a change by a trigger")
         arrives(task, lambda: postgres.sql(f"select id from {s}.log") == [(77,)], "the statement's own table")
         assert f"table {s}.calm: " not in task.log_text(500)
+        assert task.stop() == 0
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_temporary_table_of_its_name(flavour: str, postgres: PgServer, request: pytest.FixtureRequest) -> None:
+    """One session with binlog_format=STATEMENT is enough: its log speaks of the temporary table as of the other."""
+    source = request.getfixturevalue(flavour)
+    task, s = started(source, postgres, "create table t (id int primary key); insert into t values (1), (2)")
+    with task:
+        source.sql("set session binlog_format = 'STATEMENT'; create temporary table t (id int); truncate table t", s)
+        source.sql("insert into t values (3)", s)
+        rows = f"select * from {s}.t order by id"
+        arrives(task, lambda: postgres.sql(rows) == [(1,), (2,), (3,)], "the rows that are there")
+        assert task.stop() == 0
+
+
+def test_a_table_that_is_made_again_before_its_load(mariadb: MyServer, postgres: PgServer) -> None:
+    """A poll finds that it is gone; the engine does not leave a table that waits for its load."""
+    task, s = started(mariadb, postgres, "create table t (id int primary key)")
+    assert task.stop() == 0
+    make = "create table u (id int primary key, v int); insert into u values (1, 1)"
+    with task:
+        task.start("resume", failpoint="reload.begun=sleep:13000")
+        task.wait_state("running")
+        assert task.control("reload", tables=[{"schema": s, "table": "t"}])["ok"]
+        mariadb.sql(make, s)
+        task.wait_for(lambda: task.table("u"), 10, "it waits behind another one")
+        mariadb.sql("drop table u", s)
+        time.sleep(6)
+        mariadb.sql(make, s)
+        task.wait_for(lambda: task.phases().get("u") == "joined", 30, "it is loaded")
+        mariadb.sql("set session binlog_format = 'STATEMENT'; update u set v = 7", s)
+        arrives(task, lambda: postgres.sql(f"select v from {s}.u") == [(7,)], "a doubt of the new one")
         assert task.stop() == 0
 
 

@@ -67,6 +67,8 @@ enum class EventType : std::uint8_t {
 
 inline constexpr std::size_t kEventHeaderBytes = 19;
 inline constexpr std::size_t kChecksumBytes = 4;
+// The statement opened a temporary table of its session.
+inline constexpr std::uint16_t kEventThreadSpecific = 0x04;
 inline constexpr std::uint16_t kEventArtificial = 0x20;
 inline constexpr std::uint16_t kEventIgnorable = 0x80;
 // What a compressed event may grow to; a server's max_allowed_packet is at most this.

@@ -265,9 +265,21 @@ void FollowedTables::loaded_from(const TableName& name, std::uint64_t order) {
     const std::lock_guard lock(mutex_);
     const auto it = tables_.find(name);
     if (it == tables_.end()) return;
-    // what came between belongs to the definition that was followed
-    it->second.history.resize(1);
-    it->second.history.front().order = it->second.since = order;
+    // What came between belongs to the definition that was followed, what the stream read behind the mark
+    // does not.
+    auto& history = it->second.history;
+    const auto behind = std::find_if(history.begin() + 1, history.end(),
+                                     [&](const Definition& d) { return d.order >= order; });
+    // the stream may read by the one that is forgotten
+    if (behind != history.begin() + 1) changed_ = true;
+    history.erase(history.begin() + 1, behind);
+    history.front().order = it->second.since = order;
+}
+
+bool FollowedTables::loaded_behind(const TableName& name, std::uint64_t order) const {
+    const std::lock_guard lock(mutex_);
+    const auto it = tables_.find(name);
+    return it != tables_.end() && it->second.since != 0 && it->second.since >= order;
 }
 
 Result<> FollowedTables::healed(const TableName& name) {
@@ -490,6 +502,13 @@ Result<DdlAnswer> FollowedTables::ddl(const DdlStatement& statement) {
                 : mentions(statement.sql, name.table) &&
                       (statement.database == name.schema || mentions(statement.sql, name.schema)))
             meant.push_back(std::move(name));
+    }
+    // A temporary table hides the one of its name, and only a log of rows keeps silent about it.
+    if (statement.temporary) {
+        for (const auto& name : meant)
+            GW_CHECK(table_unsure(name, statement.order,
+                                  "the log has a statement on a temporary table that may mean it"));
+        return answer;
     }
     if (effect.truncates) {
         // Nothing but the table that is named, letter by letter: rows that are taken away do not come back.

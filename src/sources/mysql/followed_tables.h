@@ -69,6 +69,8 @@ public:
     // The mark of the load that begins with what was followed last: statements before it are in that
     // definition.
     void loaded_from(const TableName& name, std::uint64_t order);
+    // Has a load of what is followed begun there or behind it?
+    [[nodiscard]] bool loaded_behind(const TableName& name, std::uint64_t order) const;
     // That load is done: doubts from before its mark are over.
     [[nodiscard]] Result<> healed(const TableName& name);
     struct Unsure {

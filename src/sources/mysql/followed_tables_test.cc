@@ -86,8 +86,12 @@ TEST_F(FollowedTest, AnotherTableOfItsNameIsSeenBeforeTheCatalogueShowsIt) {
     tables.follow(table_of({"id", "a"}));
     tables.loaded_from({"shop", "t"}, 8);  // of the table before
     EXPECT_EQ(tables.unsure().size(), 1U);
+    EXPECT_FALSE(tables.loaded_behind({"shop", "t"}, 10));
     tables.loaded_from({"shop", "t"}, 10);
     EXPECT_TRUE(tables.unsure().empty());
+    EXPECT_TRUE(tables.loaded_behind({"shop", "t"}, 10));
+    tables.follow(table_of({"id", "a"}));  // another load, which has no mark yet
+    EXPECT_FALSE(tables.loaded_behind({"shop", "t"}, 0));
 }
 
 // Goal: what no load heals is not loaded for ever.
@@ -271,6 +275,28 @@ TEST_F(FollowedTest, ForeignKeysThatActAreFollowed) {
     EXPECT_FALSE(reloads("ALTER TABLE t DROP INDEX a", same));
 }
 
+// Goal: what was altered before a load's mark is in the load, what was altered behind it is not, although the
+// stream may have read of both before the mark is known.
+TEST_F(FollowedTest, WhatIsReadBehindTheMarkStays) {
+    const auto now = table_of({"id", "a"});
+    tables_.follow(now);
+    order_ = 4;
+    EXPECT_FALSE(reloads("ALTER TABLE t ADD b int", now));  // 5
+    order_ = 9;
+    EXPECT_FALSE(reloads("ALTER TABLE t ADD c int", now));  // 10
+    tables_.loaded_from(now.name, 7);
+    EXPECT_EQ(names(), "id a b c");
+    tables_.begin_stream(10);
+    EXPECT_EQ(names(), "id a");
+    tables_.follow(now);
+    order_ = 11;
+    EXPECT_FALSE(reloads("ALTER TABLE t ADD b int", now));  // 12
+    EXPECT_TRUE(tables_.changed());
+    tables_.loaded_from(now.name, 13);
+    EXPECT_EQ(names(), "id a");
+    EXPECT_TRUE(tables_.changed());
+}
+
 // Goal: who keeps on the target what partitions took away is not given a new load for it, but for all else.
 TEST_F(FollowedTest, PartitionsMayBeKept) {
     const auto same = table_of({"id", "a"});
@@ -344,6 +370,23 @@ TEST_F(FollowedTest, TruncateEmptiesOneTable) {
     // of a client with another character set
     EXPECT_EQ(emptied("TRUNCATE kunden_\xF6"), "");
     EXPECT_EQ(tables_.unsure().size(), 3U);
+}
+
+// Goal: what happens to a temporary table of its name does not happen to the table.
+TEST_F(FollowedTest, ATemporaryTableIsAnotherOne) {
+    const auto t = table_of({"id", "a"});
+    tables_.follow(t);
+    for (const char* sql : {"TRUNCATE TABLE t", "ALTER TABLE t ADD COLUMN b int", "DROP TABLE t"}) {
+        ASSERT_TRUE(tables_.unsure().empty()) << sql;
+        const auto answer =
+            tables_.ddl({.database = "shop", .sql = sql, .order = ++order_, .temporary = true});
+        ASSERT_TRUE(answer) << sql;
+        EXPECT_TRUE(answer->truncated.empty()) << sql;
+        EXPECT_EQ(names(), "id a") << sql;
+        EXPECT_EQ(tables_.unsure().size(), 1U) << sql;
+        tables_.loaded_from(t.name, ++order_);
+        ASSERT_TRUE(tables_.healed(t.name));
+    }
 }
 
 // Goal: columns of one type that have changed places behind unread rows would change their values.

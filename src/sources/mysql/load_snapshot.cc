@@ -17,6 +17,7 @@ using Options = LoadSnapshot::Options;
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kLockWaitTimeout = 1205;
+constexpr std::uint32_t kLockWaitS = 5;
 constexpr std::chrono::milliseconds kLockPauseMax(4000);
 // access denied to a database, to a command on a table
 constexpr unsigned kDenied = 1044, kTableDenied = 1142;
@@ -105,13 +106,27 @@ Result<LogPosition> end_of_log(Connection& c, const std::string& server) {
     return LogPosition{server, place.file, place.offset, place.gtids.value_or(""), {}, 0};
 }
 
+std::unexpected<Error> lock_not_granted(const std::vector<TableName>& tables, std::uint32_t wait_s) {
+    const std::string others =
+        tables.size() == 1 ? "" : fmt::format(" and {} others, all at once", tables.size() - 1);
+    return fail(
+        ErrorCode::unavailable,
+        fmt::format("the load waits for the moment in which it may lock table {}{} (LOCK TABLES ... READ), "
+                    "and for {} s another session of the source, a transaction that has written to it "
+                    "or a statement that alters it, did not end (SHOW PROCESSLIST; "
+                    "information_schema.INNODB_TRX)",
+                    tables.front().text(), others, wait_s),
+        Retry::from_checkpoint);
+}
+
 // false: the user may not.
 Result<bool> lock_tables(Connection& c, const Options& options, const std::vector<TableName>& tables,
                          Log* log, std::stop_token stop) {
     std::string list;
     for (const auto& t : tables) list += (list.empty() ? "" : ", ") + quote_name(t.schema, t.table) + " READ";
     // Who writes queues behind us while we wait.
-    GW_CHECK(c.run("SET SESSION lock_wait_timeout = 5"));
+    GW_CHECK(
+        c.run(fmt::format("SET SESSION lock_wait_timeout = {}", std::clamp(options.wait_s, 1U, kLockWaitS))));
     auto pause = std::chrono::milliseconds(500);
     const auto until = Clock::now() + std::chrono::seconds(options.wait_s);
     PreparedWait prepared(options, log);
@@ -122,8 +137,10 @@ Result<bool> lock_tables(Connection& c, const Options& options, const std::vecto
             std::this_thread::sleep_for(std::chrono::milliseconds(200));
         } else if (c.error_number() == kDenied || c.error_number() == kTableDenied) {
             return false;
-        } else if (c.error_number() != kLockWaitTimeout || Clock::now() > until) {
+        } else if (c.error_number() != kLockWaitTimeout) {
             return std::unexpected(std::move(done).error().with("locking the tables of the load"));
+        } else if (Clock::now() > until) {
+            return lock_not_granted(tables, options.wait_s);
         } else {
             // Between two tries they go on.
             std::this_thread::sleep_for(pause);

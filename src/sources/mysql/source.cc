@@ -273,7 +273,7 @@ LoadSnapshot::Options MySqlSource::snapshot_options(std::uint32_t wait_s) const 
     options.wait_s = wait_s;
     options.mark = capture_;
     options.replica_id = replica_id("godwit load", context_.task_id);
-    options.wait_for_prepared = !endpoint_.flag("ignoreopenxatransactionscheck", false);
+    options.wait_for_prepared = minds_prepared();
     return options;
 }
 
@@ -313,10 +313,10 @@ Result<LoadContext> MySqlSource::begin_load(const LoadRequest& request,
         if (!t.is_view) names.push_back(t.name);
     auto out = GW_TRY(take_snapshot(names, request.capture, request.wait_s_max, stop));
     if (request.capture) {
-        GW_CHECK(same_since(tables, out));
+        const auto there = GW_TRY(same_since(tables, out));
         forget_log();
         capture(tables);
-        GW_CHECK(loaded_from(names, out.mark));
+        GW_CHECK(loaded_from(there, out.mark));
         GW_CHECK(save_bookmark(out.start, true));
     }
     return out;
@@ -333,18 +333,30 @@ Result<LoadContext> MySqlSource::begin_table_load(const std::vector<TableSchema>
     }
     auto out = GW_TRY(take_snapshot(names, follow, wait_s_max, stop));
     if (follow) {
-        GW_CHECK(same_since(tables, out));
-        GW_CHECK(loaded_from(names, out.mark));
+        const auto there = GW_TRY(same_since(tables, out));
+        GW_CHECK(loaded_from(there, out.mark));
     }
     return out;
 }
 
 // The stream follows `tables` as they were described before the mark was taken. An ALTER in between is in no
 // definition, and the log does not tell it again: rows behind the mark would be read by the older one.
-Result<> MySqlSource::same_since(const std::vector<TableSchema>& tables, const LoadContext& load) {
-    if (!GW_RULE("mysql.same_at_mark")) return {};
-    const auto same = [](const ColumnSchema& a, const ColumnSchema& b) {
-        return a.name == b.name && a.native_type == b.native_type && a.collation == b.collation;
+Result<std::vector<TableName>> MySqlSource::same_since(const std::vector<TableSchema>& tables,
+                                                       const LoadContext& load) {
+    std::vector<TableName> out;
+    if (!GW_RULE("mysql.same_at_mark")) {
+        for (const auto& t : tables)
+            if (!t.is_view) out.push_back(t.name);
+        return out;
+    }
+    const auto same_column = [](const ColumnSchema& a, const ColumnSchema& b) {
+        return a.name == b.name && a.native_type == b.native_type && a.collation == b.collation &&
+               a.not_null == b.not_null && a.default_expression == b.default_expression &&
+               a.generated == b.generated;
+    };
+    const auto same = [&](const TableSchema& a, const TableSchema& b) {
+        return a.identity == b.identity && a.identity_columns == b.identity_columns &&
+               a.primary_key == b.primary_key && std::ranges::equal(a.columns, b.columns, same_column);
     };
     const auto look = [&]() -> Result<std::vector<TableSchema>> {
         const std::lock_guard lock(control_mutex_);
@@ -364,16 +376,20 @@ Result<> MySqlSource::same_since(const std::vector<TableSchema>& tables, const L
     for (const auto& t : *found) now[t.name] = &t;
     for (const auto& t : tables) {
         const auto it = now.find(t.name);
-        // what is gone the load will say
-        if (t.is_view || it == now.end() || std::ranges::equal(it->second->columns, t.columns, same))
+        // What is gone the load will say. That it was dropped the log tells, and is to be heard: the mark is
+        // of no table.
+        if (t.is_view || it == now.end()) continue;
+        if (same(*it->second, t)) {
+            out.push_back(t.name);
             continue;
+        }
         end_load(load);
         return fail(
             ErrorCode::aborted,
             fmt::format("table {} was altered while its load began: the load begins again", t.name.text()),
             Retry::from_checkpoint);
     }
-    return {};
+    return out;
 }
 
 Result<> MySqlSource::loaded_from(const std::vector<TableName>& tables, const SnapshotMark& mark) {
@@ -655,7 +671,6 @@ void MySqlSource::capture(const std::vector<TableSchema>& tables) {
 // Capture begins anew, perhaps in a log that has been reset. The bookmark that is saved next makes it
 // durable.
 void MySqlSource::forget_log() {
-    begun_ = true;
     followed_.keep_in(in_folder(kHistory));
     std::error_code ignored;
     std::filesystem::remove(in_folder(kTakenBack), ignored);
@@ -726,7 +741,7 @@ Result<> MySqlSource::check_gtids(Connection& c, const LogPosition& position) {
     };
     if (position.gtids.empty())
         return lost("is another server; the position has no GTIDs by which its log could be gone on with");
-    if (!position.open_file.empty())
+    if (!position.open_file.empty() && !minds_prepared())
         return lost("is another server; a transaction was prepared and not decided there");
     const auto wanted = GtidSet::parse(position.gtids);
     const auto wanted_mariadb = MariadbGtidPosition::parse(position.gtids);
@@ -756,11 +771,21 @@ Result<> MySqlSource::check_gtids(Connection& c, const LogPosition& position) {
     }
 }
 
+namespace {
+
+using BinlogFiles = std::vector<std::pair<std::string, std::uint64_t>>;
+
+bool holds(const BinlogFiles& files, const std::string& name) {
+    return std::ranges::find(files, name, &BinlogFiles::value_type::first) != files.end();
+}
+
+}  // namespace
+
 Result<> MySqlSource::check_place(Connection& c, const LogPosition& position) {
-    const bool open = !position.open_file.empty();
+    const auto files = GW_TRY(binlog_files(c));
+    const bool open = !position.open_file.empty() && (holds(files, position.open_file) || !minds_prepared());
     const std::string& wanted = open ? position.open_file : position.file;
     const std::uint64_t offset = open ? position.open_offset : position.offset;
-    const auto files = GW_TRY(binlog_files(c));
     for (const auto& [file, bytes] : files) {
         if (file != wanted) continue;
         if (offset > bytes)
@@ -983,7 +1008,7 @@ Result<> MySqlSource::stream(const Position& from, ChangeSink& sink, std::stop_t
         options.rows.mariadb = connection.mariadb();
         options.count_gtids =
             !connection.mariadb() && upper(GW_TRY(variable(connection, "gtid_mode"))) == "ON";
-        options.all_prepared_seen = begun_ && !endpoint_.flag("ignoreopenxatransactionscheck", false);
+        options.all_prepared_seen = minds_prepared();
         decoder_ = std::make_unique<BinlogDecoder>(followed_, options);
         recall_taken_back();
     } else {
@@ -1002,7 +1027,19 @@ Result<> MySqlSource::stream(const Position& from, ChangeSink& sink, std::stop_t
                                        "server {} by GTIDs",
                                        from.token, traits_.system_id));
     }
-    base_ = request.from.base;
+    LogPosition& begin = request.from;
+    if (!begin.open_file.empty() && minds_prepared() &&
+        (request.by_gtid || !holds(GW_TRY(binlog_files(connection)), begin.open_file))) {
+        context_.log->warning(
+            Component::source_capture,
+            fmt::format(
+                "a transaction was prepared (XA) at {}:{} and not decided, and the source does not have "
+                "that place: should it be committed, the tables are loaded anew",
+                begin.open_file, begin.open_offset));
+        begin.open_file.clear();
+        begin.open_offset = 0;
+    }
+    base_ = begin.base;
     request.server_id = replica_number();
     BookmarkingSink bookmarking(sink, *context_.clock, [this](const Position& position) -> Result<> {
         GW_CHECK(save_bookmark(position, true));
@@ -1073,12 +1110,20 @@ Result<std::vector<CatalogueChange>> MySqlSource::poll_catalogue(const Selection
                 const auto at = GW_TRY(order(seen));
                 GW_CHECK(followed_.table_unsure(t.name, at, kMadeAgain));
             }
-            gone_.insert(t.name);
+            gone_[t.name] = seen;
             report(CatalogueChange::Kind::table_dropped, t);
             continue;
         }
-        // the engine leaves the one before yet: this one joins behind that
-        if (gone_.contains(t.name)) continue;
+        if (const auto gone = gone_.find(t.name); gone != gone_.end()) {
+            // The engine leaves the one before yet, and this one joins behind that. It does not leave a table
+            // that waits for its load: that load, begun behind the place, has brought this one; where there
+            // was none it is to be left now.
+            if (!followed_.loaded_behind(t.name, GW_TRY(order(gone->second)))) {
+                report(CatalogueChange::Kind::table_dropped, t).seen_at = gone->second;
+                continue;
+            }
+            gone_.erase(gone);
+        }
         const auto doubt = std::ranges::find(unsure, t.name, &FollowedTables::Unsure::name);
         if (doubt != unsure.end() && say_doubt(*doubt)) {
             auto& change = report(CatalogueChange::Kind::rows_changed, t);
@@ -1089,7 +1134,7 @@ Result<std::vector<CatalogueChange>> MySqlSource::poll_catalogue(const Selection
                 std::make_shared<const TableSchema>(*it->second);
         }
     }
-    std::erase_if(gone_, [&](const TableName& name) { return !names.contains(name); });
+    std::erase_if(gone_, [&](const auto& gone) { return !names.contains(gone.first); });
     for (const auto& t : found)
         if (!names.contains(t.name) && !t.is_view) report(CatalogueChange::Kind::table_added, t);
     return changes;

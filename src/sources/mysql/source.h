@@ -97,7 +97,9 @@ private:
     void warn_of_cascades(const std::vector<ForeignKeyState>& keys);
     Result<> check_cascade(const TableName& name) const;
     Result<> loaded_from(const std::vector<TableName>& tables, const SnapshotMark& mark);
-    Result<> same_since(const std::vector<TableSchema>& tables, const LoadContext& load);
+    // Those of `tables` that are there yet; an error when one is another than it was described as.
+    Result<std::vector<TableName>> same_since(const std::vector<TableSchema>& tables,
+                                              const LoadContext& load);
     bool say_doubt(const FollowedTables::Unsure& doubt);
     // Behind a statement of the log: the server writes it there before its catalogue shows what it did.
     Result<TableSchema> describe_settled(const TableName& name);
@@ -113,6 +115,10 @@ private:
     void recall_taken_back();
     Result<> keep_taken_back();
     Result<> save_bookmark(const Position& position, bool durable);
+    // The commit of a prepared transaction that was not read has the tables loaded anew.
+    [[nodiscard]] bool minds_prepared() const {
+        return !endpoint_.flag("ignoreopenxatransactionscheck", false);
+    }
     // Is the binlog from there on still on the server?
     Result<> check_place(Connection& connection, const LogPosition& position);
     // Is what stands before the place what was there when it was read? RESET MASTER gives its places to
@@ -144,7 +150,6 @@ private:
     ServerTraits traits_;
     bool capture_ = false;
     bool warned_ = false;  // of what no log shows
-    bool begun_ = false;   // capture, by this process
     std::string stream_format_;
     std::string target_family_;
     std::mutex control_mutex_;                                // guards control_, last_end_, selected_, keys_
@@ -161,8 +166,9 @@ private:
     FollowedTables followed_;
     // Of the thread that polls: which doubt was last said of a table, and when.
     std::map<TableName, std::pair<std::uint64_t, SteadyTime>> doubted_;
-    // ... and which tables it said are gone, until the engine has left them: one of that name is another one.
-    std::set<TableName> gone_;
+    // ... and which tables it said are gone, and where: one of that name is another one until the engine has
+    // left them, or has loaded that one in their place.
+    std::map<TableName, Position> gone_;
     // Of the thread that streams; it outlives connections.
     std::unique_ptr<BinlogDecoder> decoder_;
 };

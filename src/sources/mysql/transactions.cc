@@ -89,7 +89,8 @@ LogPosition BinlogDecoder::position() const {
     if (gtids_known_) p.gtids = options_.rows.mariadb ? mariadb_gtids_.text() : gtids_.text();
     std::uint64_t oldest = ~std::uint64_t{0};
     for (const auto& [xa, prepared] : prepared_)
-        if (prepared.wrote && prepared.order < oldest && GW_RULE("mysql.prepared_pins")) {
+        if ((prepared.wrote || options_.all_prepared_seen) && prepared.order < oldest &&
+            GW_RULE("mysql.prepared_pins")) {
             oldest = prepared.order;
             p.open_file = prepared.from.file;
             p.open_offset = prepared.from.offset;
@@ -524,7 +525,7 @@ Result<> BinlogDecoder::finish_xa(const Event& event, const XaId& xa, bool commi
         for (const auto& name : tables_.wanted())
             GW_CHECK(tables_.table_unsure(
                 name, t.order,
-                "a transaction that was prepared before capture began was committed (XA): it may have "
+                "a transaction was committed (XA) that was prepared before the log was read: it may have "
                 "changed it"));
     }
     const std::uint64_t order = t.order;
@@ -626,8 +627,10 @@ Result<> BinlogDecoder::ddl(const Event& event, const Query& query, bool plain_s
     const std::uint64_t order = transaction_.order;
     const std::int64_t time = commit_time(event);
     if (own) close();
-    const DdlAnswer answer = GW_TRY(tables_.ddl({query.database, query.sql, query.client_collation,
-                                                 query.sql_mode, token(), order, time, plain_settings}));
+    const bool temporary = (event.header.flags & kEventThreadSpecific) != 0;
+    const DdlAnswer answer =
+        GW_TRY(tables_.ddl({query.database, query.sql, query.client_collation, query.sql_mode, token(), order,
+                            time, plain_settings, temporary}));
     forget_tables();
     if (answer.truncated.empty()) return {};
     list_.clear();
@@ -710,6 +713,9 @@ Result<> BinlogDecoder::table_map(const Event& event) {
         return std::unexpected(std::move(version).error());
     }
     mapped.version = std::move(*version);
+    // A wanted table's map that does not fit speaks for its own transaction alone: the load that heals the
+    // table may begin before the next one.
+    if (mapped.version == nullptr && tables_.find(map_.database, map_.table) != nullptr) mapped.body.clear();
     return {};
 }
 
@@ -775,9 +781,7 @@ Result<> BinlogDecoder::rows(const Event& event, ChangeSink& sink) {
     if (done.error().code != ErrorCode::failed_precondition || transaction_.stream != 0)
         return std::unexpected(done.error());
     const auto other = GW_TRY(tables_.mismatch(version.schema->name, transaction_.order, done.error()));
-    if (other != nullptr) return std::unexpected(done.error());
-    last_->version = nullptr;
-    return {};
+    return other == nullptr ? Result<>{} : std::unexpected(done.error());
 }
 
 }  // namespace godwit::mysql

@@ -7,8 +7,9 @@
 // after restart(), leaves out what was rolled back. Who reads it again may be another process:
 // take_back() tells its decoder.
 //
-// Prepared XA transactions wait in streams of their own until XA COMMIT. While one with wanted rows is open,
-// every position says where it begins, so that a later process reads it again.
+// Prepared XA transactions wait in streams of their own until XA COMMIT. While one is open, every position
+// says where it begins, so that a later process reads it again: with its wanted rows, or to know that it has
+// none.
 
 #include <cstdint>
 #include <map>
@@ -47,6 +48,7 @@ struct DdlStatement {
     std::uint64_t order = 0;    // of its first event, so that changes before are smaller
     std::int64_t time_us = 0;
     bool plain_settings = true;  // no SET STATEMENT in front of it that may bear on what it means
+    bool temporary = false;      // a table that it names may be a temporary one of its session
 };
 struct DdlAnswer {
     std::vector<TableName> truncated;  // wanted tables that it emptied: truncate records are written
@@ -61,8 +63,8 @@ public:
     [[nodiscard]] virtual std::shared_ptr<const TableSchema> find(std::string_view database,
                                                                   std::string_view table) = 0;
     // The log does not fit what find() gave, or says too little (`why`), in the transaction of `order`.
-    // Another schema to try where a table begins to be read, null to leave the table's rows out from here on,
-    // or the error to end with.
+    // Another schema to try where a table begins to be read, null to leave these rows out, or the error to
+    // end with. Asked again for what comes next: a load in between may hold the one and not the other.
     [[nodiscard]] virtual Result<std::shared_ptr<const TableSchema>> mismatch(const TableName& name,
                                                                               std::uint64_t order,
                                                                               const Error& why) {
@@ -100,8 +102,8 @@ struct BinlogOptions {
     // The server numbers its transactions: where a position does not say which are before it, they are
     // counted from the beginning of its file on.
     bool count_gtids = false;
-    // Whatever was prepared since capture began, this decoder has seen: the commit of another one brings rows
-    // that nobody has read.
+    // Whatever was prepared since capture began, this decoder has seen or sees from where its position says:
+    // the commit of another one brings rows that nobody has read.
     bool all_prepared_seen = false;
 };
 

@@ -59,6 +59,7 @@ public:
     }
     Result<DdlAnswer> ddl(const DdlStatement& s) override {
         statements.push_back(std::string(s.sql) + " @" + std::string(s.position));
+        temporary = s.temporary;
         if (on_ddl) on_ddl();
         return answer;
     }
@@ -73,7 +74,7 @@ public:
     DdlAnswer answer;
     std::function<void()> on_ddl;
     int asked = 0;
-    bool load_anew = false;
+    bool load_anew = false, temporary = false;
 
 private:
     std::map<std::string, std::shared_ptr<TableSchema>> schemas_;
@@ -428,6 +429,37 @@ TEST(BinlogTransactions, PreparedOnesThatNobodyRead) {
     EXPECT_EQ(l.tables.unsure_order, order);
 }
 
+// Goal: whoever goes on knows of every prepared one that it is not the one that nobody has read, and of that
+// one that it is.
+TEST(BinlogTransactions, PreparedOnesThatNobodyReadBeforeARestart) {
+    Log l(false, true);
+    const auto prepare = [&] {
+        l.gtid(1).sql("XA START X'61',X'',1").map("other").insert(1, "xa").sql("XA END X'61',X'',1");
+        l.put(EventType::xa_prepare, std::move(Body().u8(0).u32(1).u32(1).u32(0).text("a")));
+        l.gtid(2).begin().map().insert(2, "x").xid();
+    };
+    l.start();
+    const std::uint64_t from = l.offset;
+    prepare();
+    const LogPosition middle = l.decoder.position();
+    EXPECT_EQ(middle.open_offset, from);
+    l.text();
+    l.start(0, middle);
+    prepare();
+    EXPECT_EQ(l.rows(), "");
+    l.gtid(3).sql("XA COMMIT X'61',X'',1");
+    EXPECT_TRUE(l.tables.unsure.empty());
+    EXPECT_TRUE(l.decoder.position().open_file.empty());
+    l.gtid(4).sql("XA COMMIT X'63',X'',1");
+    EXPECT_EQ(l.tables.unsure, (std::vector<std::string>{"k", "my", "t"}));
+    // who does not mind them keeps no place for them
+    Log careless;
+    careless.start();
+    careless.gtid(1).sql("XA START X'61',X'',1").map("other").insert(1, "xa").sql("XA END X'61',X'',1");
+    careless.put(EventType::xa_prepare, std::move(Body().u8(0).u32(1).u32(1).u32(0).text("a")));
+    EXPECT_TRUE(careless.decoder.position().open_file.empty());
+}
+
 // A prepared transaction is read from its beginning, before the position that says it is open.
 TEST(BinlogTransactions, WhatAPreparedOneTookBack) {
     Log l;
@@ -504,6 +536,9 @@ TEST(BinlogTransactions, Ddl) {
     l.gtid(4).sql("TRUNCATE TABLE t");
     EXPECT_EQ(l.sink.lines.size(), 3U);
     EXPECT_EQ(l.rows(), "truncate flags=0 [2]\n");
+    EXPECT_FALSE(l.tables.temporary);
+    l.gtid(5).ok(event(EventType::query, query("shop", "TRUNCATE TABLE t"), {.flags = kEventThreadSpecific}));
+    EXPECT_TRUE(l.tables.temporary);
 }
 
 TEST(BinlogTransactions, AnotherDefinitionIsAnError) {
@@ -726,8 +761,35 @@ TEST(BinlogTransactions, PartialJson) {
         .map()
         .insert(1, "x")
         .xid();
-    EXPECT_EQ(l.tables.unsure, std::vector<std::string>{"j"});
+    EXPECT_EQ(l.tables.unsure, (std::vector<std::string>{"j", "j"}));
     EXPECT_EQ(l.rows(), "insert 2 (t:1, t:x)\n");
+    // of the same session and under the same map: what can be read is read
+    l.gtid(2).begin();
+    l.put(EventType::table_map, table_map(6, "shop", "j", {{3, {}}, {245, {4}}, {245, {4}}}));
+    l.put(EventType::partial_update_rows, b);
+    b = rows_head(6, 3);
+    b.u8(0).u32(2).u32(count).text(document.str()).u32(count).text(document.str());
+    l.put(EventType::write_rows, b).xid();
+    l.gtid(3).begin();
+    l.put(EventType::table_map, table_map(6, "shop", "j", {{3, {}}, {245, {4}}, {245, {4}}}));
+    l.put(EventType::write_rows, b).xid();
+    EXPECT_EQ(l.rows(), "insert 1 (t:2, t:[1], t:[1])\ninsert 1 (t:2, t:[1], t:[1])\n");
+    EXPECT_EQ(l.tables.unsure.size(), 3U);
+}
+
+// Goal: a load may begin between two transactions whose map does not fit: each of them is heard of.
+TEST(BinlogTransactions, EveryMapThatDoesNotFitIsSaid) {
+    Log l;
+    l.tables.load_anew = true;
+    l.start();
+    for (std::uint32_t n = 1; n <= 2; ++n) {
+        l.gtid(n).begin().put(EventType::table_map, table_map(20, "shop", "t", {{8, {}}, {15, {80, 0}}}));
+        const std::uint64_t order = log_order(1, l.offset);
+        l.insert(n, "x", 20).xid();
+        EXPECT_EQ(l.tables.unsure.size(), n);
+        EXPECT_LT(l.tables.unsure_order, order);
+    }
+    EXPECT_EQ(l.rows(), "");
 }
 
 TEST(BinlogTransactions, MariadbDdlInTwoSteps) {
