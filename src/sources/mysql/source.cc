@@ -601,8 +601,11 @@ Result<std::uint64_t> MySqlSource::read_slice(const LoadContext& load, const Tab
             error.code = ErrorCode::unavailable;
             error.retry = Retry::from_checkpoint;
         }
-        // since the view was opened
-        if (number == kTableAltered) error.code = ErrorCode::failed_precondition;
+        // Since the view was opened: this table is loaded anew, the others go on.
+        if (number == kTableAltered) {
+            error.code = ErrorCode::failed_precondition;
+            error.retry = Retry::never;
+        }
         return std::unexpected(std::move(error).with("table " + table.schema.name.text()));
     }
     reader.end(block);
