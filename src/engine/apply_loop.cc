@@ -605,6 +605,8 @@ Result<> ApplyLoop::drop(const CatalogueChange& change) {
     const auto entry = p_.book.find(name);
     if (!entry || loads(*entry) || (change.source_id != 0 && entry->schema.source_id != change.source_id))
         return {};
+    // loaded behind that: it was made again
+    if (!entry->state.mark.empty() && !p_.source.passed(entry->state.mark, change.seen_at)) return {};
     p_.progress.table(name, [](TableReport& t) { t.state = "Table does not exist"; });
     if (p_.settings.handle_dropped && entry->state.phase == TablePhase::joined) {
         SchemaChange c;

@@ -577,6 +577,27 @@ TEST_F(ApplyLoopTest, a_deadlock_without_end_is_the_tasks_error) {
     EXPECT_TRUE(rows(a_).empty());
 }
 
+// What is applied again before the statement that is in the way is no progress.
+TEST_F(ApplyLoopTest, a_statement_that_stays_blocked_is_the_tasks_error) {
+    database_->ddl_commits = true;
+    auto wider = test::table_of("a", {"id", "v", "w"});
+    source_.create(wider);
+    int asked = 0;
+    database_->fault = [&](const std::string& step, const TableName&) -> Result<> {
+        if (step != "change_schema" || ++asked > 100) return {};
+        return std::unexpected(
+            Error{ErrorCode::aborted, Retry::from_checkpoint, "lock wait timeout", {}, "HY000"});
+    };
+    transaction(a_, 10, {"1", "x"});
+    relations_.clear();
+    transaction(wider, 20, {"2", "x", "y"});
+    const auto outcome = run_all();
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().code, ErrorCode::aborted);
+    EXPECT_LT(asked, 20);
+    EXPECT_EQ(rows(a_), (Rows{{"1", "x"}}));
+}
+
 TEST_F(ApplyLoopTest, a_deadlock_while_catching_up_is_tried_again) {
     add(b_, TablePhase::loaded, {at(6).token});
     for (std::uint64_t i = 1; i <= 3; ++i) transaction(b_, i * 10, {std::to_string(i), "x"});
@@ -722,6 +743,25 @@ TEST_F(ApplyLoopTest, a_table_that_loads_keeps_its_name_and_its_place_in_the_boo
     set_phase(b_, TablePhase::suspended);
     ASSERT_TRUE(polled(CatalogueChange::Kind::table_renamed));
     EXPECT_TRUE(eventually([&] { return book_.find(renamed.name).has_value(); }));
+    EXPECT_FALSE(book_.find(b_.name));
+    EXPECT_EQ(running.stop(), StopCause::asked);
+}
+
+// Of a table that was made again under its name and number, and loaded: the drop that was seen before.
+TEST_F(ApplyLoopTest, a_drop_from_before_the_load_is_over) {
+    add(b_, TablePhase::joined, {at(40).token});
+    set_phase(b_, TablePhase::joined, {at(40).token});
+    auto l = loop(at(5), at(5));
+    Running running(l);
+    const auto dropped = [&](std::uint64_t order) {
+        l.later({CatalogueChange::Kind::table_dropped, b_.name, {}, at(order), b_.source_id, nullptr, {}});
+        keepalive(order);
+        EXPECT_TRUE(log_->idle());
+        return passes(l, order);
+    };
+    ASSERT_TRUE(dropped(10));
+    EXPECT_TRUE(book_.find(b_.name));
+    ASSERT_TRUE(dropped(50));
     EXPECT_FALSE(book_.find(b_.name));
     EXPECT_EQ(running.stop(), StopCause::asked);
 }

@@ -508,7 +508,11 @@ Result<> BinlogDecoder::take_back(std::string_view parts) {
 }
 
 Result<> BinlogDecoder::prepare_xa(const XaId& xa) {
-    prepared_[xa] = {transaction_.stream, transaction_.wrote, transaction_.order, {file_, transaction_.from}};
+    prepared_[xa] = {transaction_.stream,
+                     transaction_.wrote,
+                     transaction_.order,
+                     {file_, transaction_.from},
+                     std::exchange(transaction_.unfit, {})};
     close();
     return {};
 }
@@ -531,6 +535,11 @@ Result<> BinlogDecoder::finish_xa(const Event& event, const XaId& xa, bool commi
     const std::uint64_t order = t.order;
     const std::int64_t time = commit_time(event);
     const bool passed = t.passed;
+    if (commits && !passed)
+        for (const auto& name : prepared.unfit)
+            GW_CHECK(tables_.table_unsure(
+                name, order,
+                "a transaction was committed (XA) whose rows could not be read again in the table's shape"));
     close();
     if (!prepared.wrote) return {};
     if (passed || !commits) {
@@ -677,6 +686,10 @@ Result<std::shared_ptr<BinlogDecoder::Version>> BinlogDecoder::version_of(const 
     auto plan = RowPlan::compile(map, *schema, options_.rows);
     if (!plan && (plan.error().code == ErrorCode::failed_precondition ||
                   plan.error().code == ErrorCode::unsupported)) {
+        if (transaction_.passed) {
+            transaction_.unfit.insert(schema->name);
+            return nullptr;
+        }
         schema = GW_TRY(tables_.mismatch(schema->name, transaction_.order, plan.error()));
         if (schema == nullptr) return nullptr;
         plan = RowPlan::compile(map, *schema, options_.rows);
@@ -765,6 +778,10 @@ Result<> BinlogDecoder::rows(const Event& event, ChangeSink& sink) {
             "the log has an INSERT without the value of column {} (binlog_row_image of its session was not "
             "FULL): SET GLOBAL binlog_row_image = 'FULL'",
             *column);
+        if (transaction_.passed) {
+            transaction_.unfit.insert(version.schema->name);
+            return {};
+        }
         // A load before XA COMMIT would not have the row and heal the table all the same.
         if (transaction_.stream != 0)
             return fail(ErrorCode::failed_precondition,
@@ -777,6 +794,10 @@ Result<> BinlogDecoder::rows(const Event& event, ChangeSink& sink) {
     const auto done =
         version.plan->decode(r, version.relation.id, transaction_.stream, transaction_.stream, sink);
     if (done) return {};
+    if (transaction_.passed && done.error().code == ErrorCode::failed_precondition) {
+        transaction_.unfit.insert(version.schema->name);
+        return {};
+    }
     // What a load brings before XA COMMIT has not these rows either.
     if (done.error().code != ErrorCode::failed_precondition || transaction_.stream != 0)
         return std::unexpected(done.error());

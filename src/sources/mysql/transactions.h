@@ -187,6 +187,9 @@ private:
         std::uint32_t stream = 0;
         bool wrote = false;                    // a record of it is in the stream
         std::vector<std::uint32_t> relations;  // whose records are in the stream
+        // Tables whose rows could not be read although the transaction is passed: most such were committed
+        // before the table got its shape, and are of no concern; who commits later says what is missing.
+        std::set<TableName> unfit;
         std::vector<Savepoint> savepoints;
         Spot last_row{};  // of a table with transactions
     };
@@ -195,6 +198,7 @@ private:
         bool wrote = false;
         std::uint64_t order = 0;
         LogSpot from;
+        std::set<TableName> unfit;
     };
 
     Result<> dispatch(const Event& event, ChangeSink& sink);

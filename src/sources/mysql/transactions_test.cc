@@ -2,6 +2,8 @@
 
 #include "sources/mysql/transactions.h"
 
+#include <fmt/format.h>
+
 #include <gtest/gtest.h>
 #include <zstd.h>
 
@@ -458,6 +460,32 @@ TEST(BinlogTransactions, PreparedOnesThatNobodyReadBeforeARestart) {
     careless.gtid(1).sql("XA START X'61',X'',1").map("other").insert(1, "xa").sql("XA END X'61',X'',1");
     careless.put(EventType::xa_prepare, std::move(Body().u8(0).u32(1).u32(1).u32(0).text("a")));
     EXPECT_TRUE(careless.decoder.position().open_file.empty());
+}
+
+// Goal: what was read before, and does not fit the table's shape of today, is a doubt only when it is
+// committed.
+TEST(BinlogTransactions, PassedOnesThatDoNotFit) {
+    Log l(false, true);
+    l.tables.load_anew = true;
+    const auto prepare = [&](const char* id) {
+        l.gtid(1).sql(fmt::format("XA START X'{:02x}',X'',1", id[0]));
+        l.put(EventType::table_map, table_map(20, "shop", "t", {{8, {}}, {15, {80, 0}}})).insert(1, "xa", 20);
+        l.sql(fmt::format("XA END X'{:02x}',X'',1", id[0]));
+        l.put(EventType::xa_prepare, std::move(Body().u8(0).u32(1).u32(1).u32(0).text(id)));
+    };
+    l.start();
+    prepare("o");
+    prepare("a");
+    l.gtid(3).sql("XA COMMIT X'61',X'',1");
+    const LogPosition middle = l.decoder.position();
+    l.tables.unsure.clear();
+    l.start(0, middle);
+    prepare("o");
+    prepare("a");
+    l.gtid(3).sql("XA COMMIT X'61',X'',1");
+    EXPECT_TRUE(l.tables.unsure.empty());
+    l.gtid(4).sql("XA COMMIT X'6f',X'',1");
+    EXPECT_EQ(l.tables.unsure, std::vector<std::string>{"t"});
 }
 
 // A prepared transaction is read from its beginning, before the position that says it is open.

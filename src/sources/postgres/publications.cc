@@ -123,7 +123,7 @@ NamedRows name_rows(const IdentityFacts& table, const std::vector<IdentityFacts>
             out.why_none = "its partitions are identified by different columns" + where;
         if (!out.why_none.empty()) return out;
     }
-    const auto& own = table.replica_identity == 'i' ? table.index : table.key;
+    const auto& own = sorted(table.index) == columns ? table.index : table.key;
     if (sorted(own) != columns) {
         out.why_none = "what identifies rows in its partitions is no key of the whole table";
         return out;

@@ -259,6 +259,7 @@ Result<> PostgresSource::publish(const std::vector<TableSchema>& tables, bool be
         }
         for (const auto& [name, t] : captured_)
             if (!t->is_view && !t->full_load_only) followed.push_back(*t);
+        for (const auto& [id, t] : former_) followed.push_back(*t);
         if (running_stream_ != nullptr) running_stream_->reselect();
     }
     for (const auto& t : followed)
@@ -916,6 +917,9 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         if (*name != t.name) {
             report(CatalogueChange::Kind::table_renamed, t).new_name = *name;
             renamed.push_back(&table);
+        } else if (const std::lock_guard captured(tables_mutex_);
+                   const auto held = captured_table(t.source_id, t.name)) {
+            if (held->name != t.name) renamed.push_back(&table);  // a row has told it before
         }
         const bool logged = !t.is_view && !t.full_load_only;
         if (logged) followed.push_back(table);

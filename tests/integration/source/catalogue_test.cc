@@ -343,6 +343,23 @@ TEST_F(CatalogueTest, the_last_rows_of_a_table_that_is_gone_are_in_the_log) {
     ASSERT_OK(source_task_->drop_capture());
 }
 
+// A row has told of a table's new name before the catalogue was looked at; then another table joins under the
+// old one.
+TEST_F(CatalogueTest, a_table_that_went_aside_stays_published) {
+    source_.run("CREATE TABLE log (id int PRIMARY KEY); CREATE TABLE ends (id int PRIMARY KEY)");
+    process();
+    const auto from = source_task_->begin_capture({}, tables(), {});
+    ASSERT_OK(from);
+    source_.run("ALTER TABLE log RENAME TO log_1; CREATE TABLE log (id int PRIMARY KEY)");
+    for (const auto& t : tables())
+        if (t.name.table == "log") this->load(t);
+    source_.run("INSERT INTO log_1 VALUES (21); INSERT INTO log VALUES (22); INSERT INTO ends VALUES (4711)");
+    const auto lines = stream(*from);
+    for (const auto* row : {" (t:21)", " (t:22)"})
+        EXPECT_TRUE(any(lines, "insert", row)) << row << testing::PrintToString(lines);
+    ASSERT_OK(source_task_->drop_capture());
+}
+
 TEST_F(CatalogueTest, what_others_hold_keeps_nobody_waiting) {
     source_.run(
         "CREATE TABLE a (id int PRIMARY KEY, v int); CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE "
