@@ -33,7 +33,7 @@ struct ColumnSchema {
     // Rows older than the column hold this value without having been rewritten (a constant default at its
     // creation).
     std::optional<std::string> missing_value;
-    bool missing_differs = false;  // partitions hold different ones
+    bool missing_differs = false;  // partitions hold different ones, or the target cannot be given it
     PortableType portable;         // what it is to engines of other families
     bool invisible = false;        // left out of SELECT *
     friend bool operator==(const ColumnSchema&, const ColumnSchema&) = default;

@@ -203,8 +203,10 @@ ReshapePlan plan_changes(const TableSchema& known, const Relation& relation, con
                                        known.name.text()));
     for (const auto& c : plan.changes)
         if (c.kind == SchemaChange::Kind::add_column && c.column.missing_differs)
-            return reload_plan(fmt::format("the partitions of table {} had different defaults for column {}",
-                                           known.name.text(), c.column.name));
+            return reload_plan(
+                fmt::format("rows of table {} that are older than its column {} have values that an ALTER "
+                            "does not give the target",
+                            known.name.text(), c.column.name));
     plan.kind = ReshapePlan::Kind::changes;
     plan.after = *now;
     // what became of its partitions, the catalogue's poll still has to tell

@@ -110,3 +110,38 @@ def test_columns_that_move_as_a_load_begins(terse: MyServer, postgres: PgServer)
         expected = [(1, 10, 20), (2, 10, 20)]
         task.wait_for(lambda: postgres.sql(f"select id, a, b from {s}.t order by id") == expected, 20, "the rows")
         assert task.stop() == 0
+
+
+@pytest.mark.parametrize("to", ["mysql", "mariadb"])
+def test_constants_of_new_columns(to: str, postgres: PgServer, request: pytest.FixtureRequest) -> None:
+    """Old rows hold what the column was made with, as a load would bring it; what the source computes is left out."""
+    target: MyServer = request.getfixturevalue(to)
+    s = "w" + uuid.uuid4().hex[:8]
+    for statement in (
+        f"create schema {s}",
+        f"create table {s}.words (id int primary key, q int, total int not null generated always as (q * 2) stored)",
+        f"create table {s}.numbers (id int primary key)",
+        f"insert into {s}.words select g, g from generate_series(1, 5) g",
+        f"insert into {s}.numbers select generate_series(1, 5)",
+    ):
+        postgres.sql(statement)
+    with TaskProcess(postgres, target, "postgres", "", mappings=select(s)) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        for statement in (
+            f"alter table {s}.words add active boolean not null default false, add c char(9) default 'x',"
+            f" add at timestamptz not null default '2024-02-29 12:00:00+00', add note text default 'none'",
+            f"alter table {s}.numbers add n numeric(9, 2) not null default -7.5, add v varchar(20) default 'zz'",
+            f"insert into {s}.words (id, q) values (10, 10)",
+            f"insert into {s}.numbers values (10)",
+        ):
+            postgres.sql(statement)
+        task.wait_for(lambda: target.sql(f"select count(*) from {s}.numbers where v = 'zz'") == [["6"]], 30, "numbers")
+        task.wait_for(lambda: target.sql(f"select count(*) from {s}.words where active = 'false'") == [["6"]], 40, "it")
+        task.wait_loaded()
+        task.wait_caught_up()
+        compared = task.control("compare", timeout_s=60)
+        assert compared.get("equal"), f"{compared}\n{task.log_text()}"
+        assert "total" not in {row[0] for row in target.sql(f"show columns from {s}.words")}
+        assert task.table("words")["reloaded"] and not task.table("numbers")["reloaded"], task.log_text()
+        assert task.stop() == 0

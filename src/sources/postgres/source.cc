@@ -167,15 +167,30 @@ Result<std::vector<TableSchema>> PostgresSource::tables(const Selection& selecti
     pg::Connection* c = GW_TRY(control());
     auto found = GW_TRY(read_tables(*c, &selection, partitions_as_root()));
     GW_CHECK(read_extras(*c, found));
-    for (auto& t : found) add_portable_types(t, portable_options());
+    for (auto& t : found) in_portable_words(t);
     return found;
+}
+
+// The constant that rows older than a column have is the server's own spelling of it. Another engine takes a
+// number and a bounded text in an ALTER as they stand; of all else the rows have to come by a load.
+void PostgresSource::in_portable_words(TableSchema& table) const {
+    add_portable_types(table, portable_options());
+    if (target_family_.empty() || target_family_ == traits_.family) return;
+    for (auto& c : table.columns) {
+        if (!c.missing_value) continue;
+        const auto kind = c.portable.kind;
+        const bool number = (kind >= PortableKind::int1 && kind <= PortableKind::numeric) &&
+                            c.missing_value->find_first_not_of("-.0123456789") == std::string::npos;
+        const bool text = c.native_type.starts_with("character varying(") && c.missing_value->size() < 255;
+        if (!number && !text) c.missing_differs = true;
+    }
 }
 
 Result<TableSchema> PostgresSource::describe(const TableName& name) {
     const std::lock_guard lock(control_mutex_);
     pg::Connection* c = GW_TRY(control());
     auto found = GW_TRY(read_table(*c, name));
-    add_portable_types(found, portable_options());
+    in_portable_words(found);
     return found;
 }
 
@@ -468,7 +483,7 @@ Result<TableLoad> PostgresSource::open_table(const LoadContext& load, const Tabl
     auto c = GW_TRY(reader(load.snapshot));
     TableLoad t;
     t.schema = GW_TRY(read_table(c, table));
-    add_portable_types(t.schema, portable_options());
+    in_portable_words(t.schema);
     t.leaves = t.schema.leaves;
     if (t.leaves.empty()) t.leaves.push_back(table);
     const auto width = static_cast<std::uint64_t>(blocks_each);
@@ -850,7 +865,7 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
     GW_CHECK(c->run("SET lock_timeout = '5s'"));
     const WaitsForLocks after(*c);
     auto found = GW_TRY(read_tables(*c, &selection, partitions_as_root()));
-    for (auto& t : found) add_portable_types(t, portable_options());
+    for (auto& t : found) in_portable_words(t);
     const auto own_publication = endpoint_.attribute("publicationname");
     std::optional<ForeignPublication> foreign;
     PublishedTables published;

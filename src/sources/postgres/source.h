@@ -27,6 +27,7 @@ public:
         : endpoint_(std::move(endpoint)), context_(std::move(context)) {}
 
     Result<ServerTraits> open(bool capture) override;
+    void target_is(const ServerTraits& target) override { target_family_ = target.family; }
     Result<std::vector<TableSchema>> tables(const Selection& selection) override;
     Result<TableSchema> describe(const TableName& name) override;
 
@@ -89,11 +90,13 @@ private:
     Result<pg::Connection> reader(const std::string& snapshot);
     void give_back(pg::Connection connection);
     [[nodiscard]] PortableOptions portable_options() const { return PortableOptions::of(endpoint_); }
+    void in_portable_words(TableSchema& table) const;
     bool partitions_as_root() const { return endpoint_.flag("partitionsasroot", true); }
 
     const EndpointConfig endpoint_;
     const TaskContext context_;
     ServerTraits traits_;
+    std::string target_family_;
     std::mutex control_mutex_;  // guards control_
     std::optional<pg::Connection> control_;
     std::mutex keepers_mutex_;                     // guards keepers_

@@ -317,7 +317,11 @@ Result<std::string> create_table_sql(const TableSchema& source, const TableName&
             columns.push_back({&c, "", false});
             continue;
         }
-        if (c.generated && c.portable.kind == PortableKind::unknown) continue;
+        if (c.generated) {  // no row brings its values
+            warnings.push_back(
+                fmt::format("column {} is generated at the source and is left out on the target", c.name));
+            continue;
+        }
         const bool key =
             contains(primary, c.name) || (own_identity && contains(source.identity_columns, c.name));
         std::string type =
@@ -400,8 +404,8 @@ Result<std::set<std::string>> read_collations(Connection& c) {
 
 namespace {
 
-// Would the server round values of the source in this column? It says nothing then, in no sql_mode. Decimals
-// that lose digits it warns of, as of dates that lose their time.
+// Would the server round values of the source in this column, or read others? It says nothing then, in no
+// sql_mode. Decimals that lose digits it warns of, as of dates that lose their time.
 bool rounds(const ColumnSchema& source, const TargetColumn& target, bool same_family) {
     const auto to = parse_type(target.column_type, target.collation);
     if (!to) return false;
@@ -424,6 +428,9 @@ bool rounds(const ColumnSchema& source, const TargetColumn& target, bool same_fa
         case TypeKind::bigint:
             return from.kind == PortableKind::real4 || from.kind == PortableKind::real8 ||
                    (from.kind == PortableKind::numeric && (from.precision == 0 || from.scale > 0));
+        case TypeKind::bit:  // what comes as text is taken for its digits
+            return target.column_type != "bit(1)" && !same_family && from.kind >= PortableKind::boolean &&
+                   from.kind <= PortableKind::real8;
         default:
             return false;
     }
@@ -467,7 +474,7 @@ Result<> check_columns(const TableSchema& source, const TableName& name, const T
     if (!rounded.empty())
         return fail(ErrorCode::failed_precondition,
                     fmt::format("table {} on the target would round the source's values in column {}: the "
-                                "column needs a type with as many digits",
+                                "column needs a type of the same kind with as many digits",
                                 name.text(), join(rounded, ", ")));
     if (!unfilled.empty())
         return fail(

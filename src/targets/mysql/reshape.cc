@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+
+#include "codecs/mysql/type.h"
 #include "targets/mysql/ledger.h"
 #include "targets/mysql/preparation.h"
 
@@ -56,7 +60,22 @@ Result<std::vector<std::string>> reshape_sql(const SchemaChange& c, const TableN
             const TargetColumn* old = now.column(c.column.name);
             ColumnSchema column = c.column;
             if (old != nullptr) column.not_null = old->not_null;  // its nullability stays
-            const std::string d = GW_TRY(definition(column));
+            std::string d = GW_TRY(definition(column));
+            // what MODIFY does not repeat it takes away
+            if (old != nullptr && !x.same_family()) {
+                const auto bracket = d.find(')');
+                const auto end = std::min(bracket == std::string::npos ? d.find(' ') : bracket + 1, d.size());
+                std::string type = d.substr(0, end);
+                std::ranges::transform(type, type.begin(), [](unsigned char letter) {
+                    return static_cast<char>(std::tolower(letter));
+                });
+                const auto to = parse_type(type, "");
+                if (to && to->kind == TypeKind::varchar && old->data_type == "varbinary")  // a key of ours
+                    d.replace(0, end, fmt::format("VARBINARY({})", 4 * to->length));
+                else if (to && (to->kind == TypeKind::varchar || to->kind == TypeKind::text) &&
+                         !old->charset.empty())
+                    d.insert(end, fmt::format(" CHARACTER SET {} COLLATE {}", old->charset, old->collation));
+            }
             return Statements{
                 fmt::format("ALTER TABLE {} MODIFY COLUMN {} {}", table, quote_name(c.column.name), d)};
         }

@@ -243,13 +243,16 @@ Result<std::vector<std::string>> sync_sequences(Sessions& sessions, const Target
             }
             const std::string literal = pg::quote_literal(pg::quote_name(name.schema, name.table));
             const bool up = s.increment.empty() || s.increment[0] != '-';
+            const std::string wanted =
+                s.readable ? fmt::format("SELECT {}::bigint AS v, {} AS called", s.last_value,
+                                         s.is_called ? "true" : "false")
+                           : fmt::format("SELECT {}({})::bigint AS v, true AS called FROM {}",
+                                         up ? "max" : "min", pg::quote_name(s.column), quoted);
             // never backwards: the target may be in use by others already
-            const std::string highest = fmt::format("(SELECT {}({})::bigint FROM {})", up ? "max" : "min",
-                                                    pg::quote_name(s.column), quoted);
-            auto set = s.readable ? c.run(fmt::format("SELECT pg_catalog.setval({}, {}, {})", literal,
-                                                      s.last_value, s.is_called ? "true" : "false"))
-                                  : c.run(fmt::format("SELECT pg_catalog.setval({}, {}) WHERE {} IS NOT NULL",
-                                                      literal, highest, highest));
+            auto set =
+                c.run(fmt::format("SELECT pg_catalog.setval({}, w.v, w.called) FROM {} s, ({}) w WHERE "
+                                  "s.last_value {} w.v OR (s.last_value = w.v AND NOT s.is_called)",
+                                  literal, pg::quote_name(name.schema, name.table), wanted, up ? "<" : ">"));
             if (!set)
                 warnings.push_back(
                     fmt::format("sequence {} was not set: {}", name.text(), set.error().text()));

@@ -588,6 +588,33 @@ TEST_P(MyApplyTest, TruncateIsPartOfItsTransaction) {
     EXPECT_EQ(rows(), "4|d");
 }
 
+// What is the table's own stays: MODIFY takes away all that it does not repeat.
+TEST_P(MyApplyTest, AWiderTextComparesAsBefore) {
+    auto target = process();
+    host_.run(
+        "CREATE TABLE gw_test.t (id int PRIMARY KEY, s varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin "
+        "NOT NULL, b varbinary(80) NOT NULL, UNIQUE (b)) DEFAULT CHARACTER SET latin1");
+    const auto t = schema_of("t", {column("id", kInt), column("s", kText, true), column("b", kText, true)});
+    filled(*target, t, "1\ta\tx\n", 1, PrepMode::truncate);
+    auto a = applier(*target, t);
+    for (const auto* name : {"s", "b"}) {
+        SchemaChange wider;
+        wider.kind = SchemaChange::Kind::change_type;
+        wider.table = t.name;
+        wider.column = column(name, {.kind = PortableKind::wstring, .length = 50});
+        ASSERT_OK(a->begin(Applier::Mode::fast));
+        ASSERT_OK(a->change_schema(wider));
+        ASSERT_OK(a->commit({}, {}));
+    }
+    EXPECT_EQ(host_.ask("SELECT lower(column_type), collation_name, is_nullable FROM "
+                        "information_schema.columns WHERE table_schema = 'gw_test' AND table_name = 't' AND "
+                        "column_name = 's'"),
+              "varchar(50)|utf8mb4_bin|NO");
+    EXPECT_EQ(host_.ask("SELECT lower(column_type) FROM information_schema.columns WHERE table_schema = "
+                        "'gw_test' AND table_name = 't' AND column_name = 'b'"),
+              "varbinary(200)");
+}
+
 TEST_P(MyApplyTest, ChangesOfShapeMayComeTwice) {
     auto target = process();
     filled(*target, table_, "1\ta\n", 1);

@@ -56,6 +56,8 @@ TEST_P(MyLoadTest, ColumnsThatRoundAreRefused) {
     EXPECT_NE(attempt("time(2)", time), "");
     EXPECT_NE(attempt("float", real), "");
     for (const auto& kind : {any, cents, real}) EXPECT_NE(attempt("int", kind), "");
+    EXPECT_NE(attempt("bit(8)", kInt).find("v (bit(8))"), std::string::npos);
+    EXPECT_EQ(attempt("bit(1)", {.kind = PortableKind::boolean}), "");
     EXPECT_EQ(attempt("datetime(6)", moment), "");
     EXPECT_EQ(attempt("varchar(40)", moment), "");
     EXPECT_EQ(attempt("time(3)", time), "");

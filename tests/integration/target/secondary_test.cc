@@ -94,8 +94,15 @@ TEST_F(SecondaryTest, SequencesBeyondTheRows) {
     EXPECT_THAT(*p->sync_sequences(tables), IsEmpty());
     EXPECT_EQ(target_.ask("SELECT nextval('t_id_seq'), nextval('t_i_seq'), nextval('fresh_id_seq')"),
               "501|11|1");
+    // never backwards
+    EXPECT_THAT(*p->sync_sequences(tables), IsEmpty());
+    EXPECT_EQ(target_.ask("SELECT nextval('t_id_seq'), nextval('t_i_seq'), nextval('fresh_id_seq')"),
+              "502|12|2");
     // without the right to read them: from the rows
     for (auto& s : tables[0].extras.sequences) s.readable = false;
+    EXPECT_THAT(*p->sync_sequences(tables), IsEmpty());
+    EXPECT_EQ(target_.ask("SELECT nextval('t_id_seq'), nextval('t_i_seq')"), "503|13");
+    target_.run("SELECT setval('t_id_seq', 1, false), setval('t_i_seq', 3)");
     EXPECT_THAT(*p->sync_sequences(tables), IsEmpty());
     EXPECT_EQ(target_.ask("SELECT nextval('t_id_seq'), nextval('t_i_seq')"), "11|11");
 }
