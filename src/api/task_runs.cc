@@ -288,6 +288,7 @@ void Service::take_report(const std::string& scope, TaskRecord& record, const Ta
         case TaskState::failed: {
             if (!active) return;
             const auto text = failure_text(report.last_error, report.recoverable);
+            if (control::has_run(report)) record.ran = true;  // though nobody was there to see it
             task.status = "failed";
             task.stop_reason = text;
             task.last_failure_message = text;
@@ -367,8 +368,17 @@ void Service::recover_run(const std::string& scope, const std::string& arn) {
             return;  // on_task_change() gets it
         if (stopping) return fail_run(scope, arn, "", false);
         if (!spec) return fail_run(scope, arn, spec.error().text(), true);
-        if (inputs->record.run_ran.value_or(false) || (last && last->state == TaskState::running))
+        if (inputs->record.run_ran.value_or(false)) {
             spec->start = StartType::resume;
+        } else if (last && control::has_run(*last)) {
+            spec->start = StartType::resume;
+            // Saved before there is a process: neither its death nor this server's may make it begin anew.
+            auto ran = *last;
+            ran.state = TaskState::running;
+            const std::lock_guard lock(mutex_);
+            if (auto record = find<TaskRecord>(scope, arn); record && *record)
+                take_report(scope, **record, ran);
+        }
         if (const auto done = supervisor_->start(*spec, rules); !done)
             fail_run(scope, arn, done.error().text(), true);
     });

@@ -41,7 +41,7 @@ struct Watched {
     bool has_report = false;
     TaskState told = TaskState::starting;                     // last state given to on_change
     std::pair<std::int64_t, std::uint64_t> file_seen{-1, 0};  // mtime and inode of the status.json last read
-    std::int64_t ordered_ns = 0;  // a status.json from before is of an earlier run
+    std::int64_t ordered_us = 0;  // a status.json from before is of an earlier run
     bool stop_wanted = false, stop_heard = false, terminated = false;
     SteadyTime stop_since{}, ended_since{}, started_at{}, restart_at{};
     bool ending = false;
@@ -102,7 +102,7 @@ public:
         fresh.rules = rules;
         if (spec.start == StartType::resume) {
             task.spec.id = spec.id;
-            task.ordered_ns = 0;
+            task.ordered_us = 0;
             if (!task.has_report) read_status(task);
             fresh.report = task.report;
             fresh.has_report = task.has_report;
@@ -122,9 +122,9 @@ public:
         task.spec = spec;
         task.rules = rules;
         read_status(task);
-        task.ordered_ns = ordered_us * 1000 - kFileClockStepNs;
+        task.ordered_us = ordered_us;
         const bool current =
-            status_is_of_last_spawn(folder(spec.id)) && task.file_seen.first >= task.ordered_ns;
+            status_is_of_last_spawn(folder(spec.id)) && is_of_run(task, task.file_seen.first, task.report);
         if (!current) {
             // Of a process before: what it counted is true until its successor says more, its state is not.
             if (spec.start != StartType::resume) task.report = {}, task.has_report = false;
@@ -279,22 +279,30 @@ private:
         return {};
     }
 
+    // Whether a status.json of that time was written by the run that was ordered. One that begins anew says
+    // when it began; one that goes on first repeats what its predecessor said.
+    static bool is_of_run(const Watched& task, std::int64_t written_ns, const TaskReport& report) {
+        if (written_ns < task.ordered_us * 1000 - kFileClockStepNs) return false;
+        return task.spec.start == StartType::resume || report.start_us == 0 ||
+               report.start_us >= task.ordered_us;
+    }
+
     // The report of status.json, when it changed.
     bool read_status(Watched& task) const {
         const auto file = folder(task.spec.id) / "status.json";
         const auto now = identity(file);
-        if (now.first < 0 || now == task.file_seen || now.first < task.ordered_ns) return false;
+        if (now.first < 0 || now == task.file_seen) return false;
         const auto text = read_file(file, kStatusBytesMax);
         if (!text) return false;
         auto report = task_report_from_json(*text);
-        if (!report) return false;
+        if (!report || !is_of_run(task, now.first, *report)) return false;
         task.file_seen = now;
         task.report = std::move(*report);
         if (task.report.state == TaskState::starting || task.report.state == TaskState::running)
             show_progress(task.report);
         task.report.restarts += task.restarts;
         task.has_report = true;
-        if (task.report.state == TaskState::running) task.seen_running = true;
+        if (has_run(task.report)) task.seen_running = true;
         return true;
     }
 
@@ -349,6 +357,8 @@ private:
         task.phase = Phase::waiting;
         task.restart_at = at;
         task.restart_wanted = false;
+        // Before the next process is there: were this server to die then, its successor must know.
+        if (task.seen_running && task.told != TaskState::running) tell(task);
     }
 
     void tick(Watched& task) {

@@ -32,6 +32,13 @@ struct RestartRules {
 // nothing: give up. `restarts` so far without five quiet minutes between them.
 [[nodiscard]] std::optional<std::int64_t> restart_delay_s(const RestartRules& rules, std::uint32_t restarts);
 
+// The report's run came so far that the next process has to go on from there. A report that ends in an error
+// no longer says "running", but these are written behind that only.
+[[nodiscard]] inline bool has_run(const TaskReport& report) {
+    return report.state == TaskState::running || report.full_load_start_us > 0 ||
+           !report.captured_position.empty() || !report.applied_position.empty();
+}
+
 class Supervisor {
 public:
     // Called from the supervisor's thread after every change of a report's state (also for crashes: the

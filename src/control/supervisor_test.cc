@@ -162,6 +162,17 @@ TEST_F(SupervisorTest, a_crash_before_the_task_ran_repeats_the_order) {
     EXPECT_EQ(task_spec_from_json(*read_file(folder() / "spec.json"))->start, StartType::reload);
 }
 
+// Nobody looked while it said "running".
+TEST_F(SupervisorTest, an_error_resumes_once_the_task_has_applied) {
+    spec_.start = StartType::reload;
+    use(R"([ $(runs) = 1 ] && { report failed ',"applied_position":"0/5","recoverable":true'; exit 1; }
+report stopped)");
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for(TaskState::stopped);
+    EXPECT_EQ(task_spec_from_json(*read_file(folder() / "spec.json"))->start, StartType::resume);
+    EXPECT_EQ(states(), (std::vector{TaskState::running, TaskState::stopped}));
+}
+
 TEST_F(SupervisorTest, gives_up_when_the_rules_say_so) {
     use("report running; kill -9 $$");
     ASSERT_TRUE(supervisor_->start(spec_, rules_));
@@ -285,6 +296,24 @@ TEST_F(SupervisorTest, the_report_of_an_earlier_run_says_nothing_about_a_start_t
     wait_for(TaskState::stopped);
     EXPECT_EQ(states(), std::vector{TaskState::stopped});
     EXPECT_EQ(runs(), 2U);
+}
+
+TEST_F(SupervisorTest, what_an_earlier_run_applied_a_moment_ago_does_not_make_a_reload_a_resumption) {
+    rules_.count = 0;
+    use(R"(report failed ',"applied_position":"0/5","recoverable":true'; exit 1)");
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for(TaskState::failed);
+    supervise();
+    spec_.start = StartType::reload;
+    const auto ordered_us =
+        std::chrono::duration_cast<std::chrono::microseconds>(clock_.now().time_since_epoch()).count();
+    // its file may seem to be of after the order, as file times have their steps
+    const timespec times[2] = {{0, UTIME_OMIT}, {ordered_us / 1'000'000, ordered_us % 1'000'000 * 1000}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, (folder() / "status.json").c_str(), times, 0), 0);
+    const auto adopted = supervisor_->adopt(spec_, rules_, ordered_us);
+    ASSERT_TRUE(adopted);
+    EXPECT_FALSE(*adopted);
+    EXPECT_FALSE(supervisor_->report("task"));
 }
 
 // It died between the start of a process and the note of it: the next one starts another, which cannot have

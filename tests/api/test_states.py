@@ -33,6 +33,7 @@ pathlib.Path("cdc_stop").write_text(spec["cdc_stop"])
 starts = len(pathlib.Path("starts").read_text().split())
 us = lambda: int(time.time() * 1e6)
 first = us()
+applied = {{}}
 
 
 def report(state, **more):
@@ -49,7 +50,7 @@ def report(state, **more):
                tables=tables, events=[dict(number=1, time_us=first, category="state change", message="noted")])
     if state in ("stopped", "failed"):
         out["stop_us"] = us()
-    pathlib.Path("status.new").write_text(json.dumps({{**out, **more}}))
+    pathlib.Path("status.new").write_text(json.dumps({{**out, **applied, **more}}))
     os.rename("status.new", "status.json")
 
 
@@ -90,6 +91,11 @@ for word in spec["identifier"].split("-")[1:]:
         while not pathlib.Path("go").exists():
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGKILL)
+    elif word == "waits":
+        while not pathlib.Path("go").exists():
+            time.sleep(0.02)
+    elif word == "applies":
+        applied["applied_position"] = "0/9"
     elif word == "crashes":
         time.sleep(0.2)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -356,6 +362,29 @@ def test_an_adopted_task_never_begins_anew(stage):
     stage.be(arn, "running")
     stage.stop(arn)
     stage.be(arn, "stopped")
+
+
+def test_a_task_that_ran_unseen_never_begins_anew(stage):
+    """The service dies before it sees the task run; the task applies changes and then fails, in either way."""
+    breaks = stage.task("unseen-waits-once-applies-breaks", "cdc")
+    fails = stage.task("unseen-waits-once-applies-fails", "cdc")
+    for arn in (breaks, fails):
+        stage.start(arn)
+        wait_until(lambda arn=arn: stage.file(arn, "starts").exists())
+    stage.server.kill()
+    for arn in (breaks, fails):
+        stage.file(arn, "go").touch()
+        wait_until(lambda arn=arn: stage.server.task_pid(arn) is None)
+    stage.server.start()
+    stage.dms, _ = checked_client(stage.server)
+    stage.be(fails, "failed")
+    stage.start(fails, "resume-processing")
+    for arn in (breaks, fails):
+        wait_until(lambda arn=arn: len(stage.starts(arn)) == 2)
+        assert stage.starts(arn) == ["fresh", "resume"]
+        stage.be(arn, "running")
+        stage.stop(arn)
+        stage.be(arn, "stopped")
 
 
 def test_the_events_of_a_task(stage):
