@@ -25,8 +25,13 @@ constexpr auto kEndMax = 15s;          // from the last report to the end of the
 constexpr auto kStopUnheardMax = 30s;  // a process that does not hear "stop" is sent SIGTERM
 constexpr auto kStopMax = 10min;       // one that heard it and does not end is killed: crashes are safe
 constexpr auto kStopRequestTimeout = 2s;
+constexpr auto kCompareEndMax = 1s;   // a comparison that ignores SIGTERM so long is killed
+constexpr auto kCompareKillMax = 2s;  // one that survives even that holds the folder, and nobody waits for it
+constexpr const char* kComparingFile = "comparing";    // names the process, also for the next server
 constexpr std::int64_t kFileClockStepNs = 20'000'000;  // file times lag behind the clock by up to a jiffy
 constexpr std::size_t kStatusBytesMax = 256U << 20;
+
+constexpr const char* kRunning = "a process of this task is running";
 
 enum class Phase : std::uint8_t { live, waiting, done };
 
@@ -87,10 +92,10 @@ public:
     std::filesystem::path folder(const std::string& id) const override { return tasks_ / id; }
 
     Result<> start(const TaskSpec& spec, const RestartRules& rules) override {
-        const std::lock_guard lock(mutex_);
+        std::unique_lock lock(mutex_);
+        end_compare(lock, spec.id);
         auto& task = watched_[spec.id];
-        if (task.phase != Phase::done || owner(spec.id))
-            return fail(ErrorCode::already_exists, "a process of this task is running");
+        if (task.phase != Phase::done || owner(spec.id)) return fail(ErrorCode::already_exists, kRunning);
         std::error_code code;
         std::filesystem::create_directories(folder(spec.id), code);
         if (code) return fail(ErrorCode::unavailable, folder(spec.id).string() + ": " + code.message());
@@ -211,8 +216,6 @@ public:
     Result<std::string> compare(const TaskSpec& spec, std::chrono::milliseconds timeout) override {
         TaskSpec order = spec;
         order.start = StartType::compare;
-        std::error_code code;
-        std::filesystem::remove(folder(spec.id) / "compare.json", code);
         GW_CHECK(run_to_end(order, timeout));
         return read_file(folder(spec.id) / "compare.json");
     }
@@ -222,8 +225,11 @@ public:
         if (!std::filesystem::exists(folder(spec.id), code)) return {};
         TaskSpec order = spec;
         order.start = StartType::drop;
-        std::filesystem::remove(folder(spec.id) / "status.json", code);
-        GW_CHECK(run_to_end(order, timeout));
+        if (const auto dropped = run_to_end(order, timeout); !dropped) {
+            const std::lock_guard lock(mutex_);
+            if (owner(spec.id)) return fail(ErrorCode::failed_precondition, kRunning);
+            return dropped;
+        }
         const std::lock_guard lock(mutex_);
         watched_.erase(spec.id);
         std::filesystem::remove_all(folder(spec.id), code);
@@ -234,13 +240,26 @@ public:
 private:
     // A process that does one thing and ends; no other runs for this task. mutex_ is not held.
     Result<> run_to_end(const TaskSpec& order, std::chrono::milliseconds timeout) {
+        const bool compares = order.start == StartType::compare;
+        ProcessId process;
         {
-            const std::lock_guard lock(mutex_);
+            std::unique_lock lock(mutex_);
+            if (!compares) end_compare(lock, order.id);
             const auto it = watched_.find(order.id);
             if ((it != watched_.end() && it->second.phase != Phase::done) || owner(order.id))
-                return fail(ErrorCode::failed_precondition, "a process of this task is running");
+                return fail(ErrorCode::failed_precondition, kRunning);
+            std::error_code code;
+            std::filesystem::remove(folder(order.id) / (compares ? "compare.json" : "status.json"), code);
+            process = GW_TRY(spawn_task(program_, folder(order.id), to_json(order)));
+            if (compares) {
+                if (const auto noted = note_compare(order.id, process); !noted) {
+                    // unnoted it would be in everybody's way
+                    ::kill(process.pid, SIGKILL);
+                    ::waitpid(process.pid, nullptr, 0);
+                    return noted;
+                }
+            }
         }
-        const ProcessId process = GW_TRY(spawn_task(program_, folder(order.id), to_json(order)));
         const auto deadline = clock_.steady() + timeout;
         int status = 0;
         while (::waitpid(process.pid, &status, WNOHANG) == 0) {
@@ -252,6 +271,8 @@ private:
             clock_.sleep(20ms, {});
         }
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+        if (compares && WIFSIGNALED(status))
+            return fail(ErrorCode::unavailable, "The comparison was ended before it had an answer.");
         Watched last;
         last.spec.id = order.id;
         read_status(last);
@@ -261,6 +282,25 @@ private:
     }
 
     // mutex_ is held by the callers of all below but watch().
+
+    Result<> note_compare(const std::string& id, const ProcessId& process) const {
+        return write_file(folder(id) / kComparingFile,
+                          fmt::format("{} {}\n", process.pid, process.start_time), false);
+    }
+
+    // A comparison only reads: it gives way to a start and to a drop, which need its folder. Whoever waits
+    // for it reaps it. `lock` is free in between and held again at the end.
+    void end_compare(std::unique_lock<std::mutex>& lock, const std::string& id) {
+        const auto since = clock_.steady();
+        while (const auto process = LockFile::holder(folder(id) / kComparingFile)) {
+            const auto waited = clock_.steady() - since;
+            if (waited > kCompareEndMax + kCompareKillMax) return;  // the caller finds it in its way
+            ::kill(process->pid, waited > kCompareEndMax ? SIGKILL : SIGTERM);
+            lock.unlock();
+            clock_.sleep(20ms, {});
+            lock.lock();
+        }
+    }
 
     std::optional<ProcessId> owner(const std::string& id) const {
         if (auto holder = LockFile::holder(folder(id) / "lock")) return holder;

@@ -46,7 +46,7 @@ public:
     using OnChange = std::function<void(const std::string& task_id, const TaskReport& report)>;
 
     virtual ~Supervisor() = default;
-    // Spawns a process; already_exists when one runs for this task.
+    // Spawns a process; already_exists when one runs for this task. A comparison at rest is ended for it.
     [[nodiscard]] virtual Result<> start(const TaskSpec& spec, const RestartRules& rules) = 0;
     // Takes over a task that ran when the server died. `spec` is what a restart would use. Returns false when
     // no process of it lives (its last report, if any, is delivered through OnChange). `ordered_us`: when the
@@ -62,7 +62,8 @@ public:
     [[nodiscard]] virtual Result<std::string> ask(const std::string& task_id, const std::string& request_json,
                                                   std::chrono::milliseconds timeout) = 0;
     [[nodiscard]] virtual std::optional<TaskReport> report(const std::string& task_id) const = 0;
-    // Runs a task process with StartType::drop and waits; then removes the task's folder.
+    // Runs a task process with StartType::drop and waits; then removes the task's folder. A comparison at
+    // rest is ended for it; failed_precondition when another process has the folder, which then stays.
     [[nodiscard]] virtual Result<> drop(const TaskSpec& spec, std::chrono::milliseconds timeout) = 0;
     // Runs a task process with StartType::compare for a task at rest and waits for its answer (JSON).
     [[nodiscard]] virtual Result<std::string> compare(const TaskSpec& spec,

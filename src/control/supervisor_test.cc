@@ -103,7 +103,7 @@ protected:
     std::condition_variable told_;
     std::vector<TaskState> states_;
     TaskReport last_;
-    std::unique_ptr<Supervisor> supervisor_;
+    std::shared_ptr<Supervisor> supervisor_;  // shared: a test may keep the one before
 };
 
 TEST_F(SupervisorTest, a_task_runs_and_stops_by_itself) {
@@ -360,6 +360,50 @@ TEST_F(SupervisorTest, a_clean_up_that_hangs_is_ended) {
     ASSERT_TRUE(supervisor_->start(spec_, rules_));
     wait_for(TaskState::stopped);
     EXPECT_FALSE(supervisor_->drop(spec_, 300ms));
+}
+
+// Of this server, and of one before that did not live to see its end.
+TEST_F(SupervisorTest, a_comparison_gives_way_to_a_start_and_to_a_drop) {
+    for (const bool deaf : {false, true})
+        for (const bool of_another_server : {false, true}) {
+            use(std::string(R"(grep -q '"compare"' spec.json && { )") + (deaf ? "trap '' TERM; " : "") +
+                R"(: >comparing_now; sleep 30 & while :; do wait; done; }
+grep -q '"drop"' spec.json && { : >../../dropped; exit 0; }
+report stopped)");
+            states_.clear();
+            ASSERT_TRUE(supervisor_->start(spec_, rules_));
+            wait_for(TaskState::stopped);
+            const auto first = supervisor_;
+            const auto compared_until = [&](const std::function<void()>& act) {
+                std::filesystem::remove(folder() / "comparing_now");
+                Result<std::string> compared = "";
+                std::jthread comparing([&] { compared = first->compare(spec_, 1h); });
+                ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(folder() / "comparing_now"); }));
+                act();
+                comparing.join();
+                ASSERT_FALSE(compared);
+                EXPECT_EQ(compared.error().message, "The comparison was ended before it had an answer.");
+            };
+            if (of_another_server) supervise();
+            states_.clear();
+            compared_until([&] { EXPECT_TRUE(supervisor_->start(spec_, rules_)); });
+            wait_for(TaskState::stopped);
+            compared_until([&] { EXPECT_TRUE(supervisor_->drop(spec_, 5s)); });
+            EXPECT_TRUE(std::filesystem::remove(data_ / "dropped"));
+            EXPECT_FALSE(std::filesystem::exists(folder()));
+        }
+}
+
+TEST_F(SupervisorTest, a_drop_leaves_the_folder_to_a_process_that_still_runs) {
+    use("report running; while [ ! -e go ]; do sleep 0.05; done; report stopped");
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for(TaskState::running);
+    supervise();  // knows nothing of it
+    const auto refused = supervisor_->drop(spec_, 5s);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::failed_precondition);
+    EXPECT_TRUE(std::filesystem::exists(folder() / "status.json"));
+    EXPECT_EQ(runs(), 1U);
 }
 
 TEST_F(SupervisorTest, a_program_that_is_not_there_is_an_error) {

@@ -3,8 +3,12 @@
 The program plays what its task's identifier says: its words are states to report, or what to wait for.
 """
 
+import os
 import sys
 import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -59,6 +63,10 @@ if spec["start"] == "drop":
         report("failed", last_error="the slot is in use")
         sys.exit(1)
     sys.exit(0)
+
+if spec["start"] == "compare":
+    pathlib.Path("comparing_now").touch()
+    time.sleep(60)
 
 server = socket.socket(socket.AF_UNIX)
 pathlib.Path("control.sock").unlink(missing_ok=True)
@@ -418,6 +426,47 @@ def test_a_deletion_that_cannot_clean_up(stage):
     assert {"StopReason", "ReplicationTaskStartDate", "RecoveryCheckpoint"} <= deleted.keys()
     wait_until(lambda: not stage.file(arn, "starts").exists())
     assert any("the slot is in use" in text for text in stage.events("stuck-runs-ends"))
+
+
+def test_a_comparison_at_rest_is_in_nobodys_way(stage):
+    """It ends for a start and for a deletion, which cleans up the source all the same."""
+    arn = stage.task("compared-runs-ends")
+    stage.start(arn)
+    stage.be(arn, "stopped")
+    asked = urllib.request.Request(f"{stage.server.url}/godwit/v1/tasks/compared-runs-ends/compare", b"{}")
+
+    def while_compared(act):
+        stage.file(arn, "comparing_now").unlink(missing_ok=True)
+        with ThreadPoolExecutor() as pool:
+            compared = pool.submit(urllib.request.urlopen, asked, timeout=30)
+            wait_until(lambda: stage.file(arn, "comparing_now").exists())
+            act()
+            with pytest.raises(urllib.error.HTTPError):
+                compared.result()
+
+    while_compared(lambda: stage.start(arn, "resume-processing"))
+    wait_until(lambda: stage.starts(arn) == ["fresh", "compare", "resume"])
+    stage.be(arn, "stopped")
+    while_compared(lambda: stage.dms.delete_replication_task(ReplicationTaskArn=arn))
+    stage.gone(arn)
+    assert not any("could not clean up" in text for text in stage.events("compared-runs-ends"))
+
+
+def test_a_deletion_while_a_process_has_the_folder(stage):
+    """What the task left at the source is not forgotten, whatever the settings say."""
+    arn = stage.task("held-runs-ends")
+    stage.start(arn)
+    stage.be(arn, "stopped")
+    wait_until(lambda: stage.server.task_pid(arn) is None)
+    started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    stage.file(arn, "lock").write_text(f"{os.getpid()} {started}\n")
+    stage.dms.delete_replication_task(ReplicationTaskArn=arn)
+    assert "a process of this task is running" in stage.be(arn, "failed")["LastFailureMessage"]
+    assert stage.starts(arn) == ["fresh"]
+    stage.file(arn, "lock").unlink()
+    stage.dms.delete_replication_task(ReplicationTaskArn=arn)
+    stage.gone(arn)
+    assert not stage.file(arn, "starts").exists()
 
 
 def test_a_killed_service_finds_every_state_again(stage):
