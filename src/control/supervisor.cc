@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <condition_variable>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -25,6 +27,7 @@ constexpr auto kEndMax = 15s;          // from the last report to the end of the
 constexpr auto kStopUnheardMax = 30s;  // a process that does not hear "stop" is sent SIGTERM
 constexpr auto kStopMax = 10min;       // one that heard it and does not end is killed: crashes are safe
 constexpr auto kStopRequestTimeout = 2s;
+constexpr auto kTellAgain = 1s;       // what on_change could not keep
 constexpr auto kCompareEndMax = 1s;   // a comparison that ignores SIGTERM so long is killed
 constexpr auto kCompareKillMax = 2s;  // one that survives even that holds the folder, and nobody waits for it
 constexpr const char* kComparingFile = "comparing";    // names the process, also for the next server
@@ -159,8 +162,13 @@ public:
     Result<> stop(const std::string& id) override {
         const std::lock_guard lock(mutex_);
         const auto it = watched_.find(id);
-        if (it == watched_.end() || it->second.phase == Phase::done)
-            return fail(ErrorCode::failed_precondition, "no process of this task is running");
+        if (it == watched_.end() || it->second.phase == Phase::done) {
+            if (!of_task(unkept_, id))
+                return fail(ErrorCode::failed_precondition, "no process of this task is running");
+            tell_again_at_ = clock_.steady();
+            wake_.notify_all();
+            return {};
+        }
         if (!it->second.stop_wanted) {
             it->second.stop_wanted = true;
             it->second.stop_since = clock_.steady();
@@ -467,15 +475,26 @@ private:
                     if (task.phase == Phase::live && task.stop_wanted && !task.stop_heard && !task.ending)
                         to_stop.emplace_back(id, task.process);
                 }
-                changes.swap(pending_);
+                if (clock_.steady() >= tell_again_at_) changes.swap(unkept_);
+                for (auto& change : pending_)  // never before what its task said earlier
+                    (of_task(unkept_, change.id) ? unkept_ : changes).push_back(std::move(change));
+                pending_.clear();
                 if (changes.empty() && to_stop.empty()) {
-                    if (active)
+                    if (active || !unkept_.empty())
                         wake_.wait_for(lock, stop, kTick, [] { return false; });
                     else
                         wake_.wait(lock, stop, [&] { return !pending_.empty() || any_active(); });
                 }
             }
-            for (const auto& change : changes) on_change_(change.id, change.report);
+            std::vector<Change> unkept;
+            for (auto& change : changes)
+                if (of_task(unkept, change.id) || !on_change_(change.id, change.report))
+                    unkept.push_back(std::move(change));
+            if (!unkept.empty()) {
+                const std::lock_guard lock(mutex_);
+                if (unkept_.empty()) tell_again_at_ = clock_.steady() + kTellAgain;
+                std::ranges::move(unkept, std::back_inserter(unkept_));
+            }
             for (const auto& [id, process] : to_stop) {
                 const auto heard =
                     ask_socket(folder(id) / "control.sock", R"({"op":"stop"})", kStopRequestTimeout);
@@ -490,6 +509,10 @@ private:
         }
     }
 
+    static bool of_task(const std::vector<Change>& changes, const std::string& id) {
+        return std::ranges::any_of(changes, [&](const Change& change) { return change.id == id; });
+    }
+
     bool any_active() const {
         for (const auto& [id, task] : watched_)
             if (task.phase != Phase::done) return true;
@@ -500,10 +523,12 @@ private:
     const std::string program_;
     Clock& clock_;
     const OnChange on_change_;
-    mutable std::mutex mutex_;  // guards watched_, pending_
+    mutable std::mutex mutex_;  // guards watched_, pending_, unkept_, tell_again_at_
     std::condition_variable_any wake_;
     mutable std::map<std::string, Watched> watched_;
     std::vector<Change> pending_;
+    std::vector<Change> unkept_;  // told in vain
+    SteadyTime tell_again_at_{};
     std::jthread thread_;
 };
 

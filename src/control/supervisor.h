@@ -42,8 +42,9 @@ struct RestartRules {
 class Supervisor {
 public:
     // Called from the supervisor's thread after every change of a report's state (also for crashes: the
-    // supervisor fills state, last_error, recoverable). Must not call back into the supervisor.
-    using OnChange = std::function<void(const std::string& task_id, const TaskReport& report)>;
+    // supervisor fills state, last_error, recoverable). Must not call back into the supervisor. false: it
+    // could not be kept; it is told again after a second, until it is.
+    using OnChange = std::function<bool(const std::string& task_id, const TaskReport& report)>;
 
     virtual ~Supervisor() = default;
     // Spawns a process; already_exists when one runs for this task. A comparison at rest is ended for it.
@@ -53,7 +54,7 @@ public:
     // run was asked for; a report from before is of an earlier run and says nothing about this one.
     [[nodiscard]] virtual Result<bool> adopt(const TaskSpec& spec, const RestartRules& rules,
                                              std::int64_t ordered_us) = 0;
-    // Asynchronous: the report becomes `stopped`.
+    // Asynchronous: the report becomes `stopped`. An end that could not be kept is told again at once.
     [[nodiscard]] virtual Result<> stop(const std::string& task_id) = 0;
     // Ends the process at once and starts it again, as after a crash but without a delay and without counting
     // as one. `memory_bytes_max` is that of the new order. failed_precondition when none runs.

@@ -62,12 +62,18 @@ protected:
     // as after a restart of the server
     void supervise() {
         supervisor_.reset();
-        supervisor_ = make_supervisor(data_, data_ / "program", clock_,
-                                      [this](const std::string&, const TaskReport& r) {
+        supervisor_ = make_supervisor(data_, data_ / "program", *clock_,
+                                      [this](const std::string& id, const TaskReport& r) {
                                           const std::lock_guard lock(mutex_);
+                                          if (full_ && id == "task") {
+                                              ++refused_;
+                                              told_.notify_all();
+                                              return false;
+                                          }
                                           states_.push_back(r.state);
                                           last_ = r;
                                           told_.notify_all();
+                                          return true;
                                       });
     }
     TaskReport wait_for(TaskState state) {
@@ -90,19 +96,32 @@ protected:
         const auto text = read_file(folder() / "runs");
         return text ? text->size() / 2 : 0;
     }
+    void be_full(bool full) {
+        const std::lock_guard lock(mutex_);
+        full_ = full;
+    }
+    void wait_for_refusals(int count) {
+        std::unique_lock lock(mutex_);
+        EXPECT_TRUE(told_.wait_for(lock, kPatience, [&] { return refused_ >= count; }));
+        EXPECT_EQ(refused_, count);
+    }
     std::vector<TaskState> states() {
         const std::lock_guard lock(mutex_);
         return states_;
     }
 
     std::filesystem::path data_;
-    SystemClock clock_;
+    SystemClock system_clock_;
+    FakeClock fake_clock_;
+    Clock* clock_ = &system_clock_;
     TaskSpec spec_;
     RestartRules rules_;
-    std::mutex mutex_;  // guards states_, last_
+    std::mutex mutex_;  // guards states_, last_, full_, refused_
     std::condition_variable told_;
     std::vector<TaskState> states_;
     TaskReport last_;
+    bool full_ = false;  // what is told of the task cannot be kept
+    int refused_ = 0;
     std::shared_ptr<Supervisor> supervisor_;  // shared: a test may keep the one before
 };
 
@@ -286,7 +305,7 @@ TEST_F(SupervisorTest, the_report_of_an_earlier_run_says_nothing_about_a_start_t
     states_.clear();
     supervise();
     const auto ordered_us =
-        std::chrono::duration_cast<std::chrono::microseconds>(clock_.now().time_since_epoch()).count();
+        std::chrono::duration_cast<std::chrono::microseconds>(clock_->now().time_since_epoch()).count();
     const auto adopted = supervisor_->adopt(spec_, rules_, ordered_us);
     ASSERT_TRUE(adopted);
     EXPECT_FALSE(*adopted);
@@ -306,7 +325,7 @@ TEST_F(SupervisorTest, what_an_earlier_run_applied_a_moment_ago_does_not_make_a_
     supervise();
     spec_.start = StartType::reload;
     const auto ordered_us =
-        std::chrono::duration_cast<std::chrono::microseconds>(clock_.now().time_since_epoch()).count();
+        std::chrono::duration_cast<std::chrono::microseconds>(clock_->now().time_since_epoch()).count();
     // its file may seem to be of after the order, as file times have their steps
     const timespec times[2] = {{0, UTIME_OMIT}, {ordered_us / 1'000'000, ordered_us % 1'000'000 * 1000}};
     ASSERT_EQ(::utimensat(AT_FDCWD, (folder() / "status.json").c_str(), times, 0), 0);
@@ -404,6 +423,47 @@ TEST_F(SupervisorTest, a_drop_leaves_the_folder_to_a_process_that_still_runs) {
     EXPECT_EQ(refused.error().code, ErrorCode::failed_precondition);
     EXPECT_TRUE(std::filesystem::exists(folder() / "status.json"));
     EXPECT_EQ(runs(), 1U);
+}
+
+TEST_F(SupervisorTest, what_could_not_be_kept_is_told_again_in_its_order) {
+    clock_ = &fake_clock_;
+    full_ = true;
+    use("report running; [ $3 = ${3%task} ] || while [ ! -e go ]; do sleep 0.05; done; report stopped");
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for_refusals(1);
+    std::ofstream(folder() / "go") << "now";
+    ASSERT_TRUE(wait_until([&] { return supervisor_->report("task")->state == TaskState::stopped; }));
+    // others do not wait for it; when they are through, what is told too early would have been, too
+    spec_.id = "other";
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for(TaskState::stopped);
+    wait_for_refusals(1);
+    states_.clear();
+    const auto pass_until = [&](const std::function<bool()>& condition) {
+        return wait_until([&] {
+            fake_clock_.advance(1s);
+            const std::lock_guard lock(mutex_);
+            return condition();
+        });
+    };
+    EXPECT_TRUE(pass_until([&] { return refused_ >= 3; }));
+    be_full(false);
+    EXPECT_TRUE(pass_until([&] { return states_.size() >= 2; }));
+    EXPECT_EQ(states(), (std::vector{TaskState::running, TaskState::stopped}));
+}
+
+TEST_F(SupervisorTest, a_stop_is_told_of_an_end_that_could_not_be_kept) {
+    clock_ = &fake_clock_;  // stands still
+    full_ = true;
+    use("report stopped");
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for_refusals(1);
+    be_full(false);
+    // the supervisor may just be taking it back
+    EXPECT_TRUE(wait_until([&] { return supervisor_->stop("task").has_value(); }));
+    wait_for(TaskState::stopped);
+    EXPECT_EQ(states(), std::vector{TaskState::stopped});
+    EXPECT_FALSE(supervisor_->stop("task"));
 }
 
 TEST_F(SupervisorTest, a_program_that_is_not_there_is_an_error) {

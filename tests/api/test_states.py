@@ -3,7 +3,9 @@
 The program plays what its task's identifier says: its words are states to report, or what to wait for.
 """
 
+import contextlib
 import os
+import sqlite3
 import sys
 import time
 import urllib.error
@@ -151,9 +153,9 @@ class Stage:
 
     def task(self, name, kind="full-load", **more):
         return self.dms.create_replication_task(
-            ReplicationTaskIdentifier=name, SourceEndpointArn=self.source, TargetEndpointArn=self.target,
+            ReplicationTaskIdentifier=name, TargetEndpointArn=self.target,
             ReplicationInstanceArn=self.instance, MigrationType=kind, TableMappings=mappings(),
-            **{"ReplicationTaskSettings": QUICK_RESTARTS, **more},
+            **{"SourceEndpointArn": self.source, "ReplicationTaskSettings": QUICK_RESTARTS, **more},
         )["ReplicationTask"]["ReplicationTaskArn"]  # fmt: skip
 
     def start(self, arn, how="start-replication", **more):
@@ -393,6 +395,40 @@ def test_a_task_that_ran_unseen_never_begins_anew(stage):
         stage.be(arn, "running")
         stage.stop(arn)
         stage.be(arn, "stopped")
+
+
+@pytest.mark.parametrize("end", ["ends", "fails", "stops", "never starts"])
+def test_an_end_that_could_not_be_saved(stage, end):
+    """It is taken when there is room again, and told once."""
+    name = {"ends": "unsaved-runs-ends", "fails": "unsaved-runs-fails", "stops": "unsaved-stays"}.get(end, "unsaved")
+    nobody = stage.dms.create_endpoint(
+        EndpointIdentifier=f"{name}-source", EndpointType="source",
+        EngineName="postgres", ServerName="127.0.0.1", Port=1, Username="u", Password="p", DatabaseName="d",
+    )["Endpoint"]["EndpointArn"]  # fmt: skip
+    arn = stage.task(name, **({"SourceEndpointArn": nobody} if end == "never starts" else {}))
+    stage.be(arn, "ready")
+    refusals = lambda: stage.server.log_text().count("no room")  # noqa: E731
+    before = refusals()
+    with contextlib.closing(sqlite3.connect(stage.server.data / "state.db", isolation_level=None)) as store:
+        store.execute(
+            "CREATE TRIGGER no_room BEFORE UPDATE ON resources WHEN NEW.document LIKE '%Stop Reason%' "
+            "BEGIN SELECT RAISE(FAIL, 'no room'); END"
+        )
+        try:
+            stage.start(arn)
+            if end == "stops":
+                stage.be(arn, "running")
+                stage.stop(arn)
+            wait_until(lambda: refusals() >= before + 2)
+            assert stage.the(arn)["Status"] in ("starting", "running", "stopping")
+        finally:
+            store.execute("DROP TRIGGER no_room")
+    stage.be(arn, "stopped" if end in ("ends", "stops") else "failed")
+    ends = [text for text in stage.events(name) if "has stopped" in text or "has failed" in text]
+    assert len(ends) == 1
+    stage.dms.delete_replication_task(ReplicationTaskArn=arn)
+    stage.gone(arn)
+    stage.dms.delete_endpoint(EndpointArn=nobody)
 
 
 def test_the_events_of_a_task(stage):
