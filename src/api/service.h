@@ -80,8 +80,8 @@ public:
     // `operation` without the target prefix. The answer is a JSON document.
     [[nodiscard]] Answer<std::string> call(const std::string& operation, const Caller& caller,
                                            const std::string& body);
-    // From the supervisor's thread.
-    void on_task_change(const std::string& task_id, const TaskReport& report);
+    // From the supervisor's thread. false: the report could not be saved.
+    [[nodiscard]] bool on_task_change(const std::string& task_id, const TaskReport& report);
 
     // /godwit/v1 (v1.cc); `task` is the last part of an ARN or an identifier
     [[nodiscard]] Answer<std::string> v1_regions(const Caller& caller);
@@ -268,7 +268,8 @@ private:
     void recover_run(const std::string& scope, const std::string& arn);
     void fail_run(const std::string& scope, const std::string& arn, const std::string& text,
                   bool recoverable);
-    void take_report(const std::string& scope, TaskRecord& record, const TaskReport& report);
+    // false: it could not be saved, nothing has changed
+    [[nodiscard]] bool take_report(const std::string& scope, TaskRecord& record, const TaskReport& report);
     void take_events(const std::string& scope, TaskRecord& record, const TaskReport& report);
     [[nodiscard]] std::optional<TaskReport> report_of(const TaskRecord& record) const;
     Answer<std::pair<std::string, TaskRecord>> find_task_id(const std::string& task_id);

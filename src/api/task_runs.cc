@@ -13,6 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr auto kSaveAgain = 1s;
 constexpr const char* kTask = "replication-task";
 constexpr const char* kCannotStart = "Replication Task cannot be started, invalid state";
 
@@ -142,13 +143,17 @@ void Service::begin_run(const std::string& scope, const std::string& arn) {
         const auto spec = spec_of(*inputs);
         if (!spec) return fail_run(scope, arn, spec.error().text(), false);
         std::unique_lock lock(mutex_);
+        const auto again = [=, this] {
+            slow_->after(kSaveAgain, [=, this](const std::stop_token&) { begin_run(scope, arn); });
+        };
         auto record = find<TaskRecord>(scope, arn);
-        if (!record || !*record) return;
+        if (!record) return again();
+        if (!*record) return;
         if ((*record)->shown->status == "stopping") {
             TaskReport stopped;
             stopped.state = TaskState::stopped;
             stopped.stop_reason = "NORMAL";
-            take_report(scope, **record, stopped);
+            if (!take_report(scope, **record, stopped)) again();
             return;
         }
         if ((*record)->shown->status != "starting") return;
@@ -161,15 +166,21 @@ void Service::begin_run(const std::string& scope, const std::string& arn) {
 void Service::fail_run(const std::string& scope, const std::string& arn, const std::string& text,
                        bool recoverable) {
     const std::lock_guard lock(mutex_);
+    // Its task stays as it is until then, so that no other run can begin.
+    const auto again = [=, this] {
+        slow_->after(kSaveAgain,
+                     [=, this](const std::stop_token&) { fail_run(scope, arn, text, recoverable); });
+    };
     auto record = find<TaskRecord>(scope, arn);
-    if (!record || !*record) return;
+    if (!record) return again();
+    if (!*record) return;
     auto report = report_of(**record).value_or(TaskReport{});  // its last checkpoint stays
     const bool stopping = (*record)->shown->status == "stopping";
     report.state = stopping ? TaskState::stopped : TaskState::failed;
     report.stop_reason = "NORMAL";
     report.last_error = text;
     report.recoverable = recoverable;
-    take_report(scope, **record, report);
+    if (!take_report(scope, **record, report)) again();
 }
 
 Answer<Service::RunInputs> Service::run_inputs(const std::string& scope, const TaskRecord& record) {
@@ -239,8 +250,7 @@ Answer<model::StopReplicationTaskResponse> Service::stop_task(Call& call,
     }
     record.shown->status = "stopping";
     GW_TRY(save(call.scope, arn, record));
-    // Without a process yet begin_run() finds the status; with one that has just ended its report is on the
-    // way.
+    // Without a process yet begin_run() finds the status; with one that has ended its report is on the way.
     if (const auto asked = supervisor_->stop(lower(last_part(arn)));
         !asked && asked.error().code != ErrorCode::failed_precondition)
         return std::unexpected(to_fault(asked.error()));
@@ -248,29 +258,34 @@ Answer<model::StopReplicationTaskResponse> Service::stop_task(Call& call,
 }
 
 // mutex_ is held.
-void Service::take_report(const std::string& scope, TaskRecord& record, const TaskReport& report) {
+bool Service::take_report(const std::string& scope, TaskRecord& record, const TaskReport& report) {
     auto& task = *record.shown;
     const auto arn = *task.replication_task_arn;
     const auto& identifier = *task.replication_task_identifier;
     const auto before = *task.status;
     const bool active = before == "starting" || before == "running" || before == "stopping";
-    take_events(scope, record, report);
+    auto unseen = record;
+    for (const auto& e : report.events)
+        record.events_seen_us = std::max(e.time_us, record.events_seen_us.value_or(0));
+    struct {
+        const char* category = nullptr;
+        std::string text;
+    } news;
     switch (report.state) {
         case TaskState::starting:
             break;
         case TaskState::running:
-            if (!active) return;
+            if (!active) return true;
             if (before == "starting")
-                event(scope, kTask, identifier, "state change",
-                      fmt::format("Replication task has started, with flag = {}.",
-                                  record.start_type == "resume"   ? "resume"
-                                  : record.start_type == "reload" ? "reload"
-                                                                  : "fresh start"));
+                news = {"state change", fmt::format("Replication task has started, with flag = {}.",
+                                                    record.start_type == "resume"   ? "resume"
+                                                    : record.start_type == "reload" ? "reload"
+                                                                                    : "fresh start")};
             record.ran = record.run_ran = true;
             if (before == "starting") task.status = "running";
             break;
         case TaskState::stopped: {
-            if (!active) return;
+            if (!active) return true;
             const bool by_itself = before != "stopping";
             if (report.start_us > 0) record.ran = true;
             task.status = "stopped";
@@ -281,24 +296,30 @@ void Service::take_report(const std::string& scope, TaskRecord& record, const Ta
                     Timestamp{record.run_started->us + std::chrono::duration_cast<std::chrono::microseconds>(
                                                            options_.min_running_visible)
                                                            .count()};
-            event(scope, kTask, identifier, "state change",
-                  fmt::format("Replication task has stopped. {}", *task.stop_reason));
+            news = {"state change", fmt::format("Replication task has stopped. {}", *task.stop_reason)};
             break;
         }
         case TaskState::failed: {
-            if (!active) return;
+            if (!active) return true;
             const auto text = failure_text(report.last_error, report.recoverable);
+            if (control::has_run(report)) record.ran = true;  // though nobody was there to see it
             task.status = "failed";
             task.stop_reason = text;
             task.last_failure_message = text;
             if (!report.checkpoint.empty() || !task.recovery_checkpoint)
                 task.recovery_checkpoint = report.checkpoint;
-            event(scope, kTask, identifier, "failure", "Replication task has failed.\nReason: " + text);
+            news = {"failure", "Replication task has failed.\nReason: " + text};
             break;
         }
     }
-    if (const auto done = save(scope, arn, record); !done)
+    if (const auto done = save(scope, arn, record); !done) {
         options_.log.error(Component::rest_server, done.error().message);
+        return false;
+    }
+    // Behind it: the same report may have to be taken again and again.
+    take_events(scope, unseen, report);
+    if (news.category != nullptr) event(scope, kTask, identifier, news.category, news.text);
+    return true;
 }
 
 // What the process noted for DescribeEvents. mutex_ is held; the caller saves the record.
@@ -319,14 +340,14 @@ Answer<std::pair<std::string, TaskRecord>> Service::find_task_id(const std::stri
     return not_found("no task " + task_id);
 }
 
-void Service::on_task_change(const std::string& task_id, const TaskReport& report) {
+bool Service::on_task_change(const std::string& task_id, const TaskReport& report) {
     const std::lock_guard lock(mutex_);
     auto found = find_task_id(task_id);
     if (!found) {
         options_.log.warning(Component::rest_server, found.error().message);
-        return;
+        return found.error().name == "ResourceNotFoundFault";  // deleted
     }
-    take_report(found->first, found->second, report);
+    return take_report(found->first, found->second, report);
 }
 
 // The server was away: what runs is taken over, what ended is noted, what crashed goes on.
@@ -367,8 +388,21 @@ void Service::recover_run(const std::string& scope, const std::string& arn) {
             return;  // on_task_change() gets it
         if (stopping) return fail_run(scope, arn, "", false);
         if (!spec) return fail_run(scope, arn, spec.error().text(), true);
-        if (inputs->record.run_ran.value_or(false) || (last && last->state == TaskState::running))
+        if (inputs->record.run_ran.value_or(false)) {
             spec->start = StartType::resume;
+        } else if (last && control::has_run(*last)) {
+            spec->start = StartType::resume;
+            // Saved before there is a process: neither its death nor this server's may make it begin anew.
+            auto ran = *last;
+            ran.state = TaskState::running;
+            const std::lock_guard lock(mutex_);
+            auto record = find<TaskRecord>(scope, arn);
+            if (record && !*record) return;
+            if (!record || !take_report(scope, **record, ran)) {
+                slow_->after(kSaveAgain, [=, this](const std::stop_token&) { recover_run(scope, arn); });
+                return;
+            }
+        }
         if (const auto done = supervisor_->start(*spec, rules); !done)
             fail_run(scope, arn, done.error().text(), true);
     });

@@ -398,6 +398,7 @@ void Service::finish_delete(const std::string& scope, const std::string& arn) {
         const auto log = [&](const std::string& text) { options_.log.error(Component::rest_server, text); };
         std::optional<RunInputs> inputs;
         std::string failure;
+        bool in_use = false;
         {
             const std::lock_guard lock(mutex_);
             auto record = find<TaskRecord>(scope, arn);
@@ -415,8 +416,10 @@ void Service::finish_delete(const std::string& scope, const std::string& arn) {
             const auto spec = spec_of(*inputs);
             if (!spec)
                 failure = spec.error().text();
-            else if (const auto dropped = supervisor_->drop(*spec, kCleanUpMax); !dropped)
+            else if (const auto dropped = supervisor_->drop(*spec, kCleanUpMax); !dropped) {
                 failure = dropped.error().text();
+                in_use = dropped.error().code == ErrorCode::failed_precondition;
+            }
         }
         const std::lock_guard lock(mutex_);
         const auto done = [&]() -> Answer<std::monostate> {
@@ -428,7 +431,8 @@ void Service::finish_delete(const std::string& scope, const std::string& arn) {
                       "Replication task could not clean up its resources: " + failure);
                 log("clean-up of " + arn + ": " + failure);
                 const auto settings = mapping::read_settings(*record->shown->replication_task_settings);
-                if (settings && settings->fail_when_clean_failed) {
+                // Nobody tried to clean up while a process has the folder: another deletion can.
+                if (in_use || (settings && settings->fail_when_clean_failed)) {
                     record->shown->status = "failed";
                     record->shown->last_failure_message =
                         "Last Error  " + failure + " Stop Reason FATAL_ERROR Error Level FATAL";

@@ -108,7 +108,7 @@ Result<> run(const Options& options) {
         {*store, registry, *secrets, vault, clock, log, std::chrono::seconds(options.min_running_visible_s)});
     const auto supervisor = control::make_supervisor(
         data, options.task_program, clock,
-        [&](const std::string& id, const TaskReport& report) { service.on_task_change(id, report); });
+        [&](const std::string& id, const TaskReport& report) { return service.on_task_change(id, report); });
     service.attach(*supervisor);
 
     const auto server = api::make_http_server(http, service, clock, log);

@@ -267,6 +267,7 @@ int run_task_process(int argc, char** argv) {
     auto source = source_kind->source(spec->source, context);
     if (!source) return fail_start(source.error());
     if (spec->start == StartType::compare) {
+        std::signal(SIGTERM, SIG_DFL);  // it only reads, and may be in the way of a start
         json answer;
         const auto answered = [&]() -> Result<engine::Comparison> {
             if (target_kind == nullptr || target_kind->target == nullptr)

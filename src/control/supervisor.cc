@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <condition_variable>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -25,8 +27,14 @@ constexpr auto kEndMax = 15s;          // from the last report to the end of the
 constexpr auto kStopUnheardMax = 30s;  // a process that does not hear "stop" is sent SIGTERM
 constexpr auto kStopMax = 10min;       // one that heard it and does not end is killed: crashes are safe
 constexpr auto kStopRequestTimeout = 2s;
+constexpr auto kTellAgain = 1s;       // what on_change could not keep
+constexpr auto kCompareEndMax = 1s;   // a comparison that ignores SIGTERM so long is killed
+constexpr auto kCompareKillMax = 2s;  // one that survives even that holds the folder, and nobody waits for it
+constexpr const char* kComparingFile = "comparing";    // names the process, also for the next server
 constexpr std::int64_t kFileClockStepNs = 20'000'000;  // file times lag behind the clock by up to a jiffy
 constexpr std::size_t kStatusBytesMax = 256U << 20;
+
+constexpr const char* kRunning = "a process of this task is running";
 
 enum class Phase : std::uint8_t { live, waiting, done };
 
@@ -41,7 +49,7 @@ struct Watched {
     bool has_report = false;
     TaskState told = TaskState::starting;                     // last state given to on_change
     std::pair<std::int64_t, std::uint64_t> file_seen{-1, 0};  // mtime and inode of the status.json last read
-    std::int64_t ordered_ns = 0;  // a status.json from before is of an earlier run
+    std::int64_t ordered_us = 0;  // a status.json from before is of an earlier run
     bool stop_wanted = false, stop_heard = false, terminated = false;
     SteadyTime stop_since{}, ended_since{}, started_at{}, restart_at{};
     bool ending = false;
@@ -87,10 +95,10 @@ public:
     std::filesystem::path folder(const std::string& id) const override { return tasks_ / id; }
 
     Result<> start(const TaskSpec& spec, const RestartRules& rules) override {
-        const std::lock_guard lock(mutex_);
+        std::unique_lock lock(mutex_);
+        end_compare(lock, spec.id);
         auto& task = watched_[spec.id];
-        if (task.phase != Phase::done || owner(spec.id))
-            return fail(ErrorCode::already_exists, "a process of this task is running");
+        if (task.phase != Phase::done || owner(spec.id)) return fail(ErrorCode::already_exists, kRunning);
         std::error_code code;
         std::filesystem::create_directories(folder(spec.id), code);
         if (code) return fail(ErrorCode::unavailable, folder(spec.id).string() + ": " + code.message());
@@ -102,7 +110,7 @@ public:
         fresh.rules = rules;
         if (spec.start == StartType::resume) {
             task.spec.id = spec.id;
-            task.ordered_ns = 0;
+            task.ordered_us = 0;
             if (!task.has_report) read_status(task);
             fresh.report = task.report;
             fresh.has_report = task.has_report;
@@ -122,9 +130,9 @@ public:
         task.spec = spec;
         task.rules = rules;
         read_status(task);
-        task.ordered_ns = ordered_us * 1000 - kFileClockStepNs;
+        task.ordered_us = ordered_us;
         const bool current =
-            status_is_of_last_spawn(folder(spec.id)) && task.file_seen.first >= task.ordered_ns;
+            status_is_of_last_spawn(folder(spec.id)) && is_of_run(task, task.file_seen.first, task.report);
         if (!current) {
             // Of a process before: what it counted is true until its successor says more, its state is not.
             if (spec.start != StartType::resume) task.report = {}, task.has_report = false;
@@ -154,8 +162,13 @@ public:
     Result<> stop(const std::string& id) override {
         const std::lock_guard lock(mutex_);
         const auto it = watched_.find(id);
-        if (it == watched_.end() || it->second.phase == Phase::done)
-            return fail(ErrorCode::failed_precondition, "no process of this task is running");
+        if (it == watched_.end() || it->second.phase == Phase::done) {
+            if (!of_task(unkept_, id))
+                return fail(ErrorCode::failed_precondition, "no process of this task is running");
+            tell_again_at_ = clock_.steady();
+            wake_.notify_all();
+            return {};
+        }
         if (!it->second.stop_wanted) {
             it->second.stop_wanted = true;
             it->second.stop_since = clock_.steady();
@@ -211,8 +224,6 @@ public:
     Result<std::string> compare(const TaskSpec& spec, std::chrono::milliseconds timeout) override {
         TaskSpec order = spec;
         order.start = StartType::compare;
-        std::error_code code;
-        std::filesystem::remove(folder(spec.id) / "compare.json", code);
         GW_CHECK(run_to_end(order, timeout));
         return read_file(folder(spec.id) / "compare.json");
     }
@@ -222,8 +233,11 @@ public:
         if (!std::filesystem::exists(folder(spec.id), code)) return {};
         TaskSpec order = spec;
         order.start = StartType::drop;
-        std::filesystem::remove(folder(spec.id) / "status.json", code);
-        GW_CHECK(run_to_end(order, timeout));
+        if (const auto dropped = run_to_end(order, timeout); !dropped) {
+            const std::lock_guard lock(mutex_);
+            if (owner(spec.id)) return fail(ErrorCode::failed_precondition, kRunning);
+            return dropped;
+        }
         const std::lock_guard lock(mutex_);
         watched_.erase(spec.id);
         std::filesystem::remove_all(folder(spec.id), code);
@@ -234,13 +248,26 @@ public:
 private:
     // A process that does one thing and ends; no other runs for this task. mutex_ is not held.
     Result<> run_to_end(const TaskSpec& order, std::chrono::milliseconds timeout) {
+        const bool compares = order.start == StartType::compare;
+        ProcessId process;
         {
-            const std::lock_guard lock(mutex_);
+            std::unique_lock lock(mutex_);
+            if (!compares) end_compare(lock, order.id);
             const auto it = watched_.find(order.id);
             if ((it != watched_.end() && it->second.phase != Phase::done) || owner(order.id))
-                return fail(ErrorCode::failed_precondition, "a process of this task is running");
+                return fail(ErrorCode::failed_precondition, kRunning);
+            std::error_code code;
+            std::filesystem::remove(folder(order.id) / (compares ? "compare.json" : "status.json"), code);
+            process = GW_TRY(spawn_task(program_, folder(order.id), to_json(order)));
+            if (compares) {
+                if (const auto noted = note_compare(order.id, process); !noted) {
+                    // unnoted it would be in everybody's way
+                    ::kill(process.pid, SIGKILL);
+                    ::waitpid(process.pid, nullptr, 0);
+                    return noted;
+                }
+            }
         }
-        const ProcessId process = GW_TRY(spawn_task(program_, folder(order.id), to_json(order)));
         const auto deadline = clock_.steady() + timeout;
         int status = 0;
         while (::waitpid(process.pid, &status, WNOHANG) == 0) {
@@ -252,6 +279,8 @@ private:
             clock_.sleep(20ms, {});
         }
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+        if (compares && WIFSIGNALED(status))
+            return fail(ErrorCode::unavailable, "The comparison was ended before it had an answer.");
         Watched last;
         last.spec.id = order.id;
         read_status(last);
@@ -261,6 +290,25 @@ private:
     }
 
     // mutex_ is held by the callers of all below but watch().
+
+    Result<> note_compare(const std::string& id, const ProcessId& process) const {
+        return write_file(folder(id) / kComparingFile,
+                          fmt::format("{} {}\n", process.pid, process.start_time), false);
+    }
+
+    // A comparison only reads: it gives way to a start and to a drop, which need its folder. Whoever waits
+    // for it reaps it. `lock` is free in between and held again at the end.
+    void end_compare(std::unique_lock<std::mutex>& lock, const std::string& id) {
+        const auto since = clock_.steady();
+        while (const auto process = LockFile::holder(folder(id) / kComparingFile)) {
+            const auto waited = clock_.steady() - since;
+            if (waited > kCompareEndMax + kCompareKillMax) return;  // the caller finds it in its way
+            ::kill(process->pid, waited > kCompareEndMax ? SIGKILL : SIGTERM);
+            lock.unlock();
+            clock_.sleep(20ms, {});
+            lock.lock();
+        }
+    }
 
     std::optional<ProcessId> owner(const std::string& id) const {
         if (auto holder = LockFile::holder(folder(id) / "lock")) return holder;
@@ -279,22 +327,30 @@ private:
         return {};
     }
 
+    // Whether a status.json of that time was written by the run that was ordered. One that begins anew says
+    // when it began; one that goes on first repeats what its predecessor said.
+    static bool is_of_run(const Watched& task, std::int64_t written_ns, const TaskReport& report) {
+        if (written_ns < task.ordered_us * 1000 - kFileClockStepNs) return false;
+        return task.spec.start == StartType::resume || report.start_us == 0 ||
+               report.start_us >= task.ordered_us;
+    }
+
     // The report of status.json, when it changed.
     bool read_status(Watched& task) const {
         const auto file = folder(task.spec.id) / "status.json";
         const auto now = identity(file);
-        if (now.first < 0 || now == task.file_seen || now.first < task.ordered_ns) return false;
+        if (now.first < 0 || now == task.file_seen) return false;
         const auto text = read_file(file, kStatusBytesMax);
         if (!text) return false;
         auto report = task_report_from_json(*text);
-        if (!report) return false;
+        if (!report || !is_of_run(task, now.first, *report)) return false;
         task.file_seen = now;
         task.report = std::move(*report);
         if (task.report.state == TaskState::starting || task.report.state == TaskState::running)
             show_progress(task.report);
         task.report.restarts += task.restarts;
         task.has_report = true;
-        if (task.report.state == TaskState::running) task.seen_running = true;
+        if (has_run(task.report)) task.seen_running = true;
         return true;
     }
 
@@ -349,6 +405,8 @@ private:
         task.phase = Phase::waiting;
         task.restart_at = at;
         task.restart_wanted = false;
+        // Before the next process is there: were this server to die then, its successor must know.
+        if (task.seen_running && task.told != TaskState::running) tell(task);
     }
 
     void tick(Watched& task) {
@@ -417,15 +475,26 @@ private:
                     if (task.phase == Phase::live && task.stop_wanted && !task.stop_heard && !task.ending)
                         to_stop.emplace_back(id, task.process);
                 }
-                changes.swap(pending_);
+                if (clock_.steady() >= tell_again_at_) changes.swap(unkept_);
+                for (auto& change : pending_)  // never before what its task said earlier
+                    (of_task(unkept_, change.id) ? unkept_ : changes).push_back(std::move(change));
+                pending_.clear();
                 if (changes.empty() && to_stop.empty()) {
-                    if (active)
+                    if (active || !unkept_.empty())
                         wake_.wait_for(lock, stop, kTick, [] { return false; });
                     else
                         wake_.wait(lock, stop, [&] { return !pending_.empty() || any_active(); });
                 }
             }
-            for (const auto& change : changes) on_change_(change.id, change.report);
+            std::vector<Change> unkept;
+            for (auto& change : changes)
+                if (of_task(unkept, change.id) || !on_change_(change.id, change.report))
+                    unkept.push_back(std::move(change));
+            if (!unkept.empty()) {
+                const std::lock_guard lock(mutex_);
+                if (unkept_.empty()) tell_again_at_ = clock_.steady() + kTellAgain;
+                std::ranges::move(unkept, std::back_inserter(unkept_));
+            }
             for (const auto& [id, process] : to_stop) {
                 const auto heard =
                     ask_socket(folder(id) / "control.sock", R"({"op":"stop"})", kStopRequestTimeout);
@@ -440,6 +509,10 @@ private:
         }
     }
 
+    static bool of_task(const std::vector<Change>& changes, const std::string& id) {
+        return std::ranges::any_of(changes, [&](const Change& change) { return change.id == id; });
+    }
+
     bool any_active() const {
         for (const auto& [id, task] : watched_)
             if (task.phase != Phase::done) return true;
@@ -450,10 +523,12 @@ private:
     const std::string program_;
     Clock& clock_;
     const OnChange on_change_;
-    mutable std::mutex mutex_;  // guards watched_, pending_
+    mutable std::mutex mutex_;  // guards watched_, pending_, unkept_, tell_again_at_
     std::condition_variable_any wake_;
     mutable std::map<std::string, Watched> watched_;
     std::vector<Change> pending_;
+    std::vector<Change> unkept_;  // told in vain
+    SteadyTime tell_again_at_{};
     std::jthread thread_;
 };
 

@@ -62,12 +62,18 @@ protected:
     // as after a restart of the server
     void supervise() {
         supervisor_.reset();
-        supervisor_ = make_supervisor(data_, data_ / "program", clock_,
-                                      [this](const std::string&, const TaskReport& r) {
+        supervisor_ = make_supervisor(data_, data_ / "program", *clock_,
+                                      [this](const std::string& id, const TaskReport& r) {
                                           const std::lock_guard lock(mutex_);
+                                          if (full_ && id == "task") {
+                                              ++refused_;
+                                              told_.notify_all();
+                                              return false;
+                                          }
                                           states_.push_back(r.state);
                                           last_ = r;
                                           told_.notify_all();
+                                          return true;
                                       });
     }
     TaskReport wait_for(TaskState state) {
@@ -90,20 +96,33 @@ protected:
         const auto text = read_file(folder() / "runs");
         return text ? text->size() / 2 : 0;
     }
+    void be_full(bool full) {
+        const std::lock_guard lock(mutex_);
+        full_ = full;
+    }
+    void wait_for_refusals(int count) {
+        std::unique_lock lock(mutex_);
+        EXPECT_TRUE(told_.wait_for(lock, kPatience, [&] { return refused_ >= count; }));
+        EXPECT_EQ(refused_, count);
+    }
     std::vector<TaskState> states() {
         const std::lock_guard lock(mutex_);
         return states_;
     }
 
     std::filesystem::path data_;
-    SystemClock clock_;
+    SystemClock system_clock_;
+    FakeClock fake_clock_;
+    Clock* clock_ = &system_clock_;
     TaskSpec spec_;
     RestartRules rules_;
-    std::mutex mutex_;  // guards states_, last_
+    std::mutex mutex_;  // guards states_, last_, full_, refused_
     std::condition_variable told_;
     std::vector<TaskState> states_;
     TaskReport last_;
-    std::unique_ptr<Supervisor> supervisor_;
+    bool full_ = false;  // what is told of the task cannot be kept
+    int refused_ = 0;
+    std::shared_ptr<Supervisor> supervisor_;  // shared: a test may keep the one before
 };
 
 TEST_F(SupervisorTest, a_task_runs_and_stops_by_itself) {
@@ -160,6 +179,17 @@ TEST_F(SupervisorTest, a_crash_before_the_task_ran_repeats_the_order) {
     ASSERT_TRUE(supervisor_->start(spec_, rules_));
     wait_for(TaskState::stopped);
     EXPECT_EQ(task_spec_from_json(*read_file(folder() / "spec.json"))->start, StartType::reload);
+}
+
+// Nobody looked while it said "running".
+TEST_F(SupervisorTest, an_error_resumes_once_the_task_has_applied) {
+    spec_.start = StartType::reload;
+    use(R"([ $(runs) = 1 ] && { report failed ',"applied_position":"0/5","recoverable":true'; exit 1; }
+report stopped)");
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for(TaskState::stopped);
+    EXPECT_EQ(task_spec_from_json(*read_file(folder() / "spec.json"))->start, StartType::resume);
+    EXPECT_EQ(states(), (std::vector{TaskState::running, TaskState::stopped}));
 }
 
 TEST_F(SupervisorTest, gives_up_when_the_rules_say_so) {
@@ -275,7 +305,7 @@ TEST_F(SupervisorTest, the_report_of_an_earlier_run_says_nothing_about_a_start_t
     states_.clear();
     supervise();
     const auto ordered_us =
-        std::chrono::duration_cast<std::chrono::microseconds>(clock_.now().time_since_epoch()).count();
+        std::chrono::duration_cast<std::chrono::microseconds>(clock_->now().time_since_epoch()).count();
     const auto adopted = supervisor_->adopt(spec_, rules_, ordered_us);
     ASSERT_TRUE(adopted);
     EXPECT_FALSE(*adopted);
@@ -285,6 +315,24 @@ TEST_F(SupervisorTest, the_report_of_an_earlier_run_says_nothing_about_a_start_t
     wait_for(TaskState::stopped);
     EXPECT_EQ(states(), std::vector{TaskState::stopped});
     EXPECT_EQ(runs(), 2U);
+}
+
+TEST_F(SupervisorTest, what_an_earlier_run_applied_a_moment_ago_does_not_make_a_reload_a_resumption) {
+    rules_.count = 0;
+    use(R"(report failed ',"applied_position":"0/5","recoverable":true'; exit 1)");
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for(TaskState::failed);
+    supervise();
+    spec_.start = StartType::reload;
+    const auto ordered_us =
+        std::chrono::duration_cast<std::chrono::microseconds>(clock_->now().time_since_epoch()).count();
+    // its file may seem to be of after the order, as file times have their steps
+    const timespec times[2] = {{0, UTIME_OMIT}, {ordered_us / 1'000'000, ordered_us % 1'000'000 * 1000}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, (folder() / "status.json").c_str(), times, 0), 0);
+    const auto adopted = supervisor_->adopt(spec_, rules_, ordered_us);
+    ASSERT_TRUE(adopted);
+    EXPECT_FALSE(*adopted);
+    EXPECT_FALSE(supervisor_->report("task"));
 }
 
 // It died between the start of a process and the note of it: the next one starts another, which cannot have
@@ -331,6 +379,91 @@ TEST_F(SupervisorTest, a_clean_up_that_hangs_is_ended) {
     ASSERT_TRUE(supervisor_->start(spec_, rules_));
     wait_for(TaskState::stopped);
     EXPECT_FALSE(supervisor_->drop(spec_, 300ms));
+}
+
+// Of this server, and of one before that did not live to see its end.
+TEST_F(SupervisorTest, a_comparison_gives_way_to_a_start_and_to_a_drop) {
+    for (const bool deaf : {false, true})
+        for (const bool of_another_server : {false, true}) {
+            use(std::string(R"(grep -q '"compare"' spec.json && { )") + (deaf ? "trap '' TERM; " : "") +
+                R"(: >comparing_now; sleep 30 & while :; do wait; done; }
+grep -q '"drop"' spec.json && { : >../../dropped; exit 0; }
+report stopped)");
+            states_.clear();
+            ASSERT_TRUE(supervisor_->start(spec_, rules_));
+            wait_for(TaskState::stopped);
+            const auto first = supervisor_;
+            const auto compared_until = [&](const std::function<void()>& act) {
+                std::filesystem::remove(folder() / "comparing_now");
+                Result<std::string> compared = "";
+                std::jthread comparing([&] { compared = first->compare(spec_, 1h); });
+                ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(folder() / "comparing_now"); }));
+                act();
+                comparing.join();
+                ASSERT_FALSE(compared);
+                EXPECT_EQ(compared.error().message, "The comparison was ended before it had an answer.");
+            };
+            if (of_another_server) supervise();
+            states_.clear();
+            compared_until([&] { EXPECT_TRUE(supervisor_->start(spec_, rules_)); });
+            wait_for(TaskState::stopped);
+            compared_until([&] { EXPECT_TRUE(supervisor_->drop(spec_, 5s)); });
+            EXPECT_TRUE(std::filesystem::remove(data_ / "dropped"));
+            EXPECT_FALSE(std::filesystem::exists(folder()));
+        }
+}
+
+TEST_F(SupervisorTest, a_drop_leaves_the_folder_to_a_process_that_still_runs) {
+    use("report running; while [ ! -e go ]; do sleep 0.05; done; report stopped");
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for(TaskState::running);
+    supervise();  // knows nothing of it
+    const auto refused = supervisor_->drop(spec_, 5s);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::failed_precondition);
+    EXPECT_TRUE(std::filesystem::exists(folder() / "status.json"));
+    EXPECT_EQ(runs(), 1U);
+}
+
+TEST_F(SupervisorTest, what_could_not_be_kept_is_told_again_in_its_order) {
+    clock_ = &fake_clock_;
+    full_ = true;
+    use("report running; [ $3 = ${3%task} ] || while [ ! -e go ]; do sleep 0.05; done; report stopped");
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for_refusals(1);
+    std::ofstream(folder() / "go") << "now";
+    ASSERT_TRUE(wait_until([&] { return supervisor_->report("task")->state == TaskState::stopped; }));
+    // others do not wait for it; when they are through, what is told too early would have been, too
+    spec_.id = "other";
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for(TaskState::stopped);
+    wait_for_refusals(1);
+    states_.clear();
+    const auto pass_until = [&](const std::function<bool()>& condition) {
+        return wait_until([&] {
+            fake_clock_.advance(1s);
+            const std::lock_guard lock(mutex_);
+            return condition();
+        });
+    };
+    EXPECT_TRUE(pass_until([&] { return refused_ >= 3; }));
+    be_full(false);
+    EXPECT_TRUE(pass_until([&] { return states_.size() >= 2; }));
+    EXPECT_EQ(states(), (std::vector{TaskState::running, TaskState::stopped}));
+}
+
+TEST_F(SupervisorTest, a_stop_is_told_of_an_end_that_could_not_be_kept) {
+    clock_ = &fake_clock_;  // stands still
+    full_ = true;
+    use("report stopped");
+    ASSERT_TRUE(supervisor_->start(spec_, rules_));
+    wait_for_refusals(1);
+    be_full(false);
+    // the supervisor may just be taking it back
+    EXPECT_TRUE(wait_until([&] { return supervisor_->stop("task").has_value(); }));
+    wait_for(TaskState::stopped);
+    EXPECT_EQ(states(), std::vector{TaskState::stopped});
+    EXPECT_FALSE(supervisor_->stop("task"));
 }
 
 TEST_F(SupervisorTest, a_program_that_is_not_there_is_an_error) {

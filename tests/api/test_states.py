@@ -3,8 +3,14 @@
 The program plays what its task's identifier says: its words are states to report, or what to wait for.
 """
 
+import contextlib
+import os
+import sqlite3
 import sys
 import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,6 +39,7 @@ pathlib.Path("cdc_stop").write_text(spec["cdc_stop"])
 starts = len(pathlib.Path("starts").read_text().split())
 us = lambda: int(time.time() * 1e6)
 first = us()
+applied = {{}}
 
 
 def report(state, **more):
@@ -49,7 +56,7 @@ def report(state, **more):
                tables=tables, events=[dict(number=1, time_us=first, category="state change", message="noted")])
     if state in ("stopped", "failed"):
         out["stop_us"] = us()
-    pathlib.Path("status.new").write_text(json.dumps({{**out, **more}}))
+    pathlib.Path("status.new").write_text(json.dumps({{**out, **applied, **more}}))
     os.rename("status.new", "status.json")
 
 
@@ -58,6 +65,10 @@ if spec["start"] == "drop":
         report("failed", last_error="the slot is in use")
         sys.exit(1)
     sys.exit(0)
+
+if spec["start"] == "compare":
+    pathlib.Path("comparing_now").touch()
+    time.sleep(60)
 
 server = socket.socket(socket.AF_UNIX)
 pathlib.Path("control.sock").unlink(missing_ok=True)
@@ -90,6 +101,11 @@ for word in spec["identifier"].split("-")[1:]:
         while not pathlib.Path("go").exists():
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGKILL)
+    elif word == "waits":
+        while not pathlib.Path("go").exists():
+            time.sleep(0.02)
+    elif word == "applies":
+        applied["applied_position"] = "0/9"
     elif word == "crashes":
         time.sleep(0.2)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -137,9 +153,9 @@ class Stage:
 
     def task(self, name, kind="full-load", **more):
         return self.dms.create_replication_task(
-            ReplicationTaskIdentifier=name, SourceEndpointArn=self.source, TargetEndpointArn=self.target,
+            ReplicationTaskIdentifier=name, TargetEndpointArn=self.target,
             ReplicationInstanceArn=self.instance, MigrationType=kind, TableMappings=mappings(),
-            **{"ReplicationTaskSettings": QUICK_RESTARTS, **more},
+            **{"SourceEndpointArn": self.source, "ReplicationTaskSettings": QUICK_RESTARTS, **more},
         )["ReplicationTask"]["ReplicationTaskArn"]  # fmt: skip
 
     def start(self, arn, how="start-replication", **more):
@@ -358,6 +374,63 @@ def test_an_adopted_task_never_begins_anew(stage):
     stage.be(arn, "stopped")
 
 
+def test_a_task_that_ran_unseen_never_begins_anew(stage):
+    """The service dies before it sees the task run; the task applies changes and then fails, in either way."""
+    breaks = stage.task("unseen-waits-once-applies-breaks", "cdc")
+    fails = stage.task("unseen-waits-once-applies-fails", "cdc")
+    for arn in (breaks, fails):
+        stage.start(arn)
+        wait_until(lambda arn=arn: stage.file(arn, "starts").exists())
+    stage.server.kill()
+    for arn in (breaks, fails):
+        stage.file(arn, "go").touch()
+        wait_until(lambda arn=arn: stage.server.task_pid(arn) is None)
+    stage.server.start()
+    stage.dms, _ = checked_client(stage.server)
+    stage.be(fails, "failed")
+    stage.start(fails, "resume-processing")
+    for arn in (breaks, fails):
+        wait_until(lambda arn=arn: len(stage.starts(arn)) == 2)
+        assert stage.starts(arn) == ["fresh", "resume"]
+        stage.be(arn, "running")
+        stage.stop(arn)
+        stage.be(arn, "stopped")
+
+
+@pytest.mark.parametrize("end", ["ends", "fails", "stops", "never starts"])
+def test_an_end_that_could_not_be_saved(stage, end):
+    """It is taken when there is room again, and told once."""
+    name = {"ends": "unsaved-runs-ends", "fails": "unsaved-runs-fails", "stops": "unsaved-stays"}.get(end, "unsaved")
+    nobody = stage.dms.create_endpoint(
+        EndpointIdentifier=f"{name}-source", EndpointType="source",
+        EngineName="postgres", ServerName="127.0.0.1", Port=1, Username="u", Password="p", DatabaseName="d",
+    )["Endpoint"]["EndpointArn"]  # fmt: skip
+    arn = stage.task(name, **({"SourceEndpointArn": nobody} if end == "never starts" else {}))
+    stage.be(arn, "ready")
+    refusals = lambda: stage.server.log_text().count("no room")  # noqa: E731
+    before = refusals()
+    with contextlib.closing(sqlite3.connect(stage.server.data / "state.db", isolation_level=None)) as store:
+        store.execute(
+            "CREATE TRIGGER no_room BEFORE UPDATE ON resources WHEN NEW.document LIKE '%Stop Reason%' "
+            "BEGIN SELECT RAISE(FAIL, 'no room'); END"
+        )
+        try:
+            stage.start(arn)
+            if end == "stops":
+                stage.be(arn, "running")
+                stage.stop(arn)
+            wait_until(lambda: refusals() >= before + 2)
+            assert stage.the(arn)["Status"] in ("starting", "running", "stopping")
+        finally:
+            store.execute("DROP TRIGGER no_room")
+    stage.be(arn, "stopped" if end in ("ends", "stops") else "failed")
+    ends = [text for text in stage.events(name) if "has stopped" in text or "has failed" in text]
+    assert len(ends) == 1
+    stage.dms.delete_replication_task(ReplicationTaskArn=arn)
+    stage.gone(arn)
+    stage.dms.delete_endpoint(EndpointArn=nobody)
+
+
 def test_the_events_of_a_task(stage):
     arn = stage.task("told-stays", "full-load-and-cdc")
     stage.start(arn)
@@ -389,6 +462,47 @@ def test_a_deletion_that_cannot_clean_up(stage):
     assert {"StopReason", "ReplicationTaskStartDate", "RecoveryCheckpoint"} <= deleted.keys()
     wait_until(lambda: not stage.file(arn, "starts").exists())
     assert any("the slot is in use" in text for text in stage.events("stuck-runs-ends"))
+
+
+def test_a_comparison_at_rest_is_in_nobodys_way(stage):
+    """It ends for a start and for a deletion, which cleans up the source all the same."""
+    arn = stage.task("compared-runs-ends")
+    stage.start(arn)
+    stage.be(arn, "stopped")
+    asked = urllib.request.Request(f"{stage.server.url}/godwit/v1/tasks/compared-runs-ends/compare", b"{}")
+
+    def while_compared(act):
+        stage.file(arn, "comparing_now").unlink(missing_ok=True)
+        with ThreadPoolExecutor() as pool:
+            compared = pool.submit(urllib.request.urlopen, asked, timeout=30)
+            wait_until(lambda: stage.file(arn, "comparing_now").exists())
+            act()
+            with pytest.raises(urllib.error.HTTPError):
+                compared.result()
+
+    while_compared(lambda: stage.start(arn, "resume-processing"))
+    wait_until(lambda: stage.starts(arn) == ["fresh", "compare", "resume"])
+    stage.be(arn, "stopped")
+    while_compared(lambda: stage.dms.delete_replication_task(ReplicationTaskArn=arn))
+    stage.gone(arn)
+    assert not any("could not clean up" in text for text in stage.events("compared-runs-ends"))
+
+
+def test_a_deletion_while_a_process_has_the_folder(stage):
+    """What the task left at the source is not forgotten, whatever the settings say."""
+    arn = stage.task("held-runs-ends")
+    stage.start(arn)
+    stage.be(arn, "stopped")
+    wait_until(lambda: stage.server.task_pid(arn) is None)
+    started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    stage.file(arn, "lock").write_text(f"{os.getpid()} {started}\n")
+    stage.dms.delete_replication_task(ReplicationTaskArn=arn)
+    assert "a process of this task is running" in stage.be(arn, "failed")["LastFailureMessage"]
+    assert stage.starts(arn) == ["fresh"]
+    stage.file(arn, "lock").unlink()
+    stage.dms.delete_replication_task(ReplicationTaskArn=arn)
+    stage.gone(arn)
+    assert not stage.file(arn, "starts").exists()
 
 
 def test_a_killed_service_finds_every_state_again(stage):
