@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -28,11 +29,12 @@ std::unexpected<Error> os_error(std::string_view what, const std::filesystem::pa
 
 // state letter and start time of a pid
 std::optional<std::pair<char, unsigned long long>> stat_of(pid_t pid) {
-    std::ifstream in(fmt::format("/proc/{}/stat", pid));
-    std::string text((std::istreambuf_iterator<char>(in)), {});
-    const auto close = text.rfind(')');
+    // No stream: its iterators throw when the process goes between open and read.
+    const auto text = read_file(fmt::format("/proc/{}/stat", pid));
+    if (!text) return {};
+    const auto close = text->rfind(')');
     if (close == std::string::npos) return {};
-    std::istringstream fields(text.substr(close + 2));
+    std::istringstream fields(text->substr(std::min(close + 2, text->size())));
     char state = 0;
     fields >> state;
     std::string skip;

@@ -21,6 +21,7 @@
 
 #include "base/bytes.h"
 #include "base/failpoint.h"
+#include "base/files.h"
 #include "core/task.h"
 #include "sources/postgres/connect.h"
 #include "wire/pg/connection.h"
@@ -330,8 +331,7 @@ Result<KeeperClient> KeeperClient::spawn(const std::string& program, const std::
         if (auto state = read_state(state_file)) return KeeperClient(socket_file, std::move(*state));
         int status = 0;
         if (::waitpid(pid, &status, WNOHANG) == pid) {
-            std::ifstream why(log);
-            const std::string text((std::istreambuf_iterator<char>(why)), {});
+            const auto text = read_file(log).value_or("");
             const auto last = text.find_last_not_of('\n');
             const auto line = text.rfind('\n', last == std::string::npos ? 0 : last);
             return fail(ErrorCode::unavailable,
