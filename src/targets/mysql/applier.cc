@@ -744,7 +744,7 @@ Result<> MyApplier::change_schema(const SchemaChange& change) {
     const auto known = GW_TRY(read_collations(c_));
     const auto statements = GW_TRY(reshape_sql(change, target, now, *x_.target, x_.facts, known));
     for (const auto& sql : statements) {
-        auto done = c_.run(sql);
+        auto done = run_ddl(c_, *x_.target, target, sql);
         if (!done) return std::unexpected(std::move(done).error().with("table " + target.text()));
     }
     began_ = true;

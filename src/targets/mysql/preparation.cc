@@ -560,7 +560,8 @@ Result<> check_acting_keys(Connection& c, const TargetContext& x, const TableSch
                        "add " + sql, notices));
     }
     if (!created || alter.empty()) return {};
-    return c.run(fmt::format("ALTER TABLE {} {}", quote_name(target.schema, target.table), alter));
+    return run_ddl(c, x, target,
+                   fmt::format("ALTER TABLE {} {}", quote_name(target.schema, target.table), alter));
 }
 
 void warn_of_missing_index(const TableSchema& source, const TargetTable& target,
@@ -634,7 +635,7 @@ Result<> empty_own_rows(Connection& c, const TargetContext& x, const BeganGenera
             fmt::format("table {} must be loaded again, and under DO_NOTHING it also holds rows that are "
                         "not this task's: remove this task's rows, or choose another TargetTablePrepMode",
                         target.text()));
-    return c.run("TRUNCATE TABLE " + quote_name(target.schema, target.table));
+    return run_ddl(c, x, target, "TRUNCATE TABLE " + quote_name(target.schema, target.table));
 }
 
 // Between `preparing`, which is committed and lets no slice in, and `loading`: all that happens here commits
@@ -655,18 +656,19 @@ Result<PreparedTable> reshape_target(Connection& c, const Sessions& sessions, co
                 fmt::format("table {} is dropped and created although foreign keys of {} refer "
                             "to it; they stay",
                             target.text(), join(dependants, ", ")));
-        GW_CHECK(c.run("DROP TABLE " + quote_name(target.schema, target.table)));
+        GW_CHECK(run_ddl(c, x, target, "DROP TABLE " + quote_name(target.schema, target.table)));
         now = {};
     }
     if (!now.exists) {
         const auto known = GW_TRY(read_collations(c));
         const auto sql = GW_TRY(create_table_sql(source, target, x, sessions.facts(), known, out.warnings));
         GW_CHECK(c.run(fmt::format("CREATE DATABASE IF NOT EXISTS {}", quote_name(target.schema))));
-        GW_CHECK(c.run(sql));
+        GW_CHECK(run_ddl(c, x, target, sql));
         // MySQL 8.0.15 keeps the keys of tables that were there before their parent, and does not let them
         // act.
         if (!GW_TRY(dependants_of(c, target)).empty())
-            GW_CHECK(c.run(fmt::format("ALTER TABLE {} FORCE", quote_name(target.schema, target.table))));
+            GW_CHECK(run_ddl(c, x, target,
+                             fmt::format("ALTER TABLE {} FORCE", quote_name(target.schema, target.table))));
         out.created = true;
         now = GW_TRY(read_table(c, target));
     } else {
@@ -674,7 +676,7 @@ Result<PreparedTable> reshape_target(Connection& c, const Sessions& sessions, co
         GW_CHECK(check_columns(source, target, now, x.same_family(), out.warnings));
         GW_CHECK(check_triggers(c, x, target, out.notices));
         if (mode == PrepMode::truncate) {
-            GW_CHECK(c.run("TRUNCATE TABLE " + quote_name(target.schema, target.table)));
+            GW_CHECK(run_ddl(c, x, target, "TRUNCATE TABLE " + quote_name(target.schema, target.table)));
         } else {
             GW_CHECK(empty_own_rows(c, x, began, target));
             const auto any = GW_TRY(
@@ -758,8 +760,8 @@ namespace {
 
 // Rows of a table without a key are found by all their columns: the most distinct of them helps, once there
 // are many.
-Result<> build_keyless_index(Connection& c, const TableSchema& source, const TableName& name,
-                             std::uint64_t rows) {
+Result<> build_keyless_index(Connection& c, const TargetContext& x, const TableSchema& source,
+                             const TableName& name, std::uint64_t rows) {
     if (source.identity != RowIdentity::full || !source.primary_key.empty() || rows < kKeylessIndexRows)
         return {};
     const auto now = GW_TRY(read_table(c, name));
@@ -787,7 +789,8 @@ Result<> build_keyless_index(Connection& c, const TableSchema& source, const Tab
     const auto open = t.column_type.find('(');
     const auto length =
         prefix && open != std::string::npos ? std::strtoul(t.column_type.c_str() + open + 1, nullptr, 10) : 0;
-    return c.run(
+    return run_ddl(
+        c, x, name,
         fmt::format("ALTER TABLE {} ADD INDEX gw_row ({}{})", table, t.quoted, length > 64 ? "(64)" : ""));
 }
 
@@ -798,7 +801,7 @@ Result<> finish_table(Sessions& sessions, const TargetContext& x, const TableSch
     const TableName target = x.name_of(source.name);
     auto held = GW_TRY(sessions.hold());
     Connection& c = *held;
-    if (prepared.created) GW_CHECK(build_keyless_index(c, source, target, rows));
+    if (prepared.created) GW_CHECK(build_keyless_index(c, x, source, target, rows));
     // While no change of the table comes yet. What cannot be made is tried again, and said, when all are in.
     if (x.endpoint.flag("createsecondaryindexes", false)) GW_TRY(create_own_objects(c, x, source));
     // its refusal comes as a row of the answer, not as an error

@@ -39,16 +39,16 @@ std::string definition_of(const TargetColumn& c) {
 }
 
 // One statement on one table; what was not made goes to `left`.
-void change(Connection& c, const TableName& name, const std::string& object, const std::string& action,
-            std::vector<std::string>& left) {
+void change(Connection& c, const TargetContext& x, const TableName& name, const std::string& object,
+            const std::string& action, std::vector<std::string>& left) {
     const std::string sql = fmt::format("ALTER TABLE {} {}", quote_name(name.schema, name.table), action);
-    auto done = c.run(sql);
+    auto done = run_ddl(c, x, name, sql);
     const auto in_the_way = [&] {
         return !done && (c.error_number() == kLockWaitTimeout || c.error_number() == kDeadlock);
     };
     for (int i = 1; i < kTries && in_the_way(); ++i) {
         std::this_thread::sleep_for(kWait);
-        done = c.run(sql);
+        done = run_ddl(c, x, name, sql);
     }
     if (!done)
         left.push_back(
@@ -65,16 +65,16 @@ Result<std::vector<std::string>> create_own_objects(Connection& c, const TargetC
     if (!now.exists || !table.extras.read || !x.same_family()) return left;
     for (const auto& i : table.extras.indexes)
         if (std::ranges::find(now.indexes, i.name, &TargetIndex::name) == now.indexes.end())
-            change(c, name, i.name, "ADD " + i.definition, left);
+            change(c, x, name, i.name, "ADD " + i.definition, left);
     const auto there = GW_TRY(constraints_of(c, name));
     for (const auto& k : table.extras.checks)
-        if (!there.contains(k.name)) change(c, name, k.name, "ADD " + k.definition, left);
+        if (!there.contains(k.name)) change(c, x, name, k.name, "ADD " + k.definition, left);
     // ON UPDATE would act before the changes know of it
     for (const auto& column : table.columns)
         if (const auto* here = now.column(column.name);
             here != nullptr && !here->has_default && !column.default_expression.empty() &&
             column.default_expression.find(" ON UPDATE ") == std::string::npos)
-            change(c, name, "default of column " + column.name,
+            change(c, x, name, "default of column " + column.name,
                    "MODIFY COLUMN " + definition_of(*here) + " DEFAULT " + column.default_expression, left);
     return left;
 }
@@ -99,7 +99,7 @@ Result<std::vector<std::string>> create_secondary_objects(Sessions& sessions, co
         const auto there = GW_TRY(constraints_of(c, name));
         for (const auto& k : t.extras.foreign_keys)
             if (!there.contains(foreign_key_sql(k, x)) && !there.contains(k.name))
-                change(c, name, k.name,
+                change(c, x, name, k.name,
                        fmt::format("ADD CONSTRAINT {} {}", quote_name(k.name), foreign_key_sql(k, x)), left);
     }
     return left;
@@ -122,8 +122,9 @@ Result<std::vector<std::string>> sync_sequences(Sessions& sessions, const Target
             }
             // never below what is there: the server takes the larger of the two
             GW_CHECK(
-                c.run(fmt::format("ALTER TABLE {} AUTO_INCREMENT = {}", quote_name(name.schema, name.table),
-                                  s.last_value + (s.is_called ? 1 : 0))));
+                run_ddl(c, x, name,
+                        fmt::format("ALTER TABLE {} AUTO_INCREMENT = {}", quote_name(name.schema, name.table),
+                                    s.last_value + (s.is_called ? 1 : 0))));
         }
     }
     return left;

@@ -142,4 +142,14 @@ Sessions::Held::~Held() {
     if (owner_->epoch_ == epoch_ && owner_->idle_.size() < kIdleMax) owner_->idle_.push_back(std::move(c_));
 }
 
+Result<> run_ddl(Connection& c, const TargetContext& x, const TableName& target, const std::string& sql) {
+    const auto refers = GW_TRY(c.query(
+        fmt::format("SELECT EXISTS (SELECT 1 FROM information_schema.table_constraints WHERE constraint_type "
+                    "= 'FOREIGN KEY' AND table_schema = {} AND table_name = {})",
+                    quote_literal(target.schema), quote_literal(target.table))));
+    std::unique_lock turn(x.ddl_turn, std::defer_lock);
+    if (refers.number(0, 0) != 0 || sql.find(" FOREIGN KEY ") != std::string::npos) turn.lock();
+    return c.run(sql);
+}
+
 }  // namespace godwit::mysql

@@ -78,7 +78,7 @@ private:
     std::vector<std::unique_ptr<Connection>> idle_;
 };
 
-// What all parts of one target share. Constant after take_over().
+// What all parts of one target share. Constant after take_over(), but for the turn.
 struct TargetContext {
     EndpointConfig endpoint;
     std::string task;
@@ -93,6 +93,17 @@ struct TargetContext {
     }
     // Types and expressions are those of the source's own DDL.
     [[nodiscard]] bool same_family() const { return source.family == "mysql"; }
+
+    // Taken by run_ddl() alone, which holds no lock of the server while it waits.
+    mutable std::mutex ddl_turn;
 };
+
+// A statement that changes a table's shape or empties it. Those on tables with foreign keys take turns: each
+// locks its own table and then the ones that refer to it. MySQL ends one of two that meet (1213); in MariaDB
+// (10.11.19) both wait for ever in "Committing alter table to storage engine", past every timeout, and so
+// does whoever comes to one of the tables. Nothing of the session's transaction may be open: it would be
+// committed, and who waits for its turn would hold its locks.
+[[nodiscard]] Result<> run_ddl(Connection& connection, const TargetContext& context, const TableName& target,
+                               const std::string& sql);
 
 }  // namespace godwit::mysql
