@@ -46,7 +46,8 @@ TEST_P(MySessionTest, CertificatesAreChecked) {
     EXPECT_FALSE(login("prefer"));
 }
 
-// Goal: two tables that refer to each other may be altered at the same time. MySQL ends one of them, MariaDB none.
+// Goal: two tables that refer to each other may be altered at the same time. MySQL ends one of them, MariaDB
+// none.
 TEST_P(MySessionTest, TablesThatReferToEachOtherAreAlteredInTurn) {
     host_.run(
         "CREATE TABLE gw_test.a (id int PRIMARY KEY, o int, v int); CREATE TABLE gw_test.b (id int PRIMARY "
