@@ -82,7 +82,10 @@ def answer():
         request = json.loads(line.makefile().readline())
         with open("asked", "a") as file:
             file.write(json.dumps(request) + "\\n")
-        line.sendall(b'{{"ok":true}}\\n')
+        try:
+            line.sendall(b'{{"ok":true}}\\n')
+        except OSError:
+            pass  # who asked was killed meanwhile
         line.close()
         if request["op"] == "stop":
             while "slow" in spec["identifier"] and not pathlib.Path("go").exists():
