@@ -213,7 +213,7 @@ Answer<model::DescribeEventsResponse> Service::describe_events(Call& call,
         const auto report = report_of(task);
         if (!report) continue;
         const auto seen = task.events_seen_us;
-        take_events(call.scope, task, *report);
+        tell_events(call.scope, task, *report, mark_events(task, *report));
         if (task.events_seen_us != seen) GW_TRY(save(call.scope, *task.shown->replication_task_arn, task));
     }
     constexpr std::int64_t kWindowMinutes = 60;

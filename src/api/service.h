@@ -270,7 +270,11 @@ private:
                   bool recoverable);
     // false: it could not be saved, nothing has changed
     [[nodiscard]] bool take_report(const std::string& scope, TaskRecord& record, const TaskReport& report);
-    void take_events(const std::string& scope, TaskRecord& record, const TaskReport& report);
+    // What the process noted for DescribeEvents: mark_events() before the caller saves the record, it gives
+    // the mark of before; tell_events() writes those behind that. mutex_ is held.
+    static std::int64_t mark_events(TaskRecord& record, const TaskReport& report);
+    void tell_events(const std::string& scope, const TaskRecord& record, const TaskReport& report,
+                     std::int64_t seen_us);
     [[nodiscard]] std::optional<TaskReport> report_of(const TaskRecord& record) const;
     Answer<std::pair<std::string, TaskRecord>> find_task_id(const std::string& task_id);
     Answer<std::vector<TaskRecord>> tasks_of_account(const Caller& caller);

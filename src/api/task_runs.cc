@@ -264,9 +264,7 @@ bool Service::take_report(const std::string& scope, TaskRecord& record, const Ta
     const auto& identifier = *task.replication_task_identifier;
     const auto before = *task.status;
     const bool active = before == "starting" || before == "running" || before == "stopping";
-    auto unseen = record;
-    for (const auto& e : report.events)
-        record.events_seen_us = std::max(e.time_us, record.events_seen_us.value_or(0));
+    const auto seen_us = mark_events(record, report);
     struct {
         const char* category = nullptr;
         std::string text;
@@ -317,20 +315,24 @@ bool Service::take_report(const std::string& scope, TaskRecord& record, const Ta
         return false;
     }
     // Behind it: the same report may have to be taken again and again.
-    take_events(scope, unseen, report);
+    tell_events(scope, record, report, seen_us);
     if (news.category != nullptr) event(scope, kTask, identifier, news.category, news.text);
     return true;
 }
 
-// What the process noted for DescribeEvents. mutex_ is held; the caller saves the record.
-void Service::take_events(const std::string& scope, TaskRecord& record, const TaskReport& report) {
+std::int64_t Service::mark_events(TaskRecord& record, const TaskReport& report) {
     const std::int64_t before = record.events_seen_us.value_or(0);
-    for (const auto& e : report.events) {
-        if (e.time_us <= before) continue;
+    for (const auto& e : report.events)
         record.events_seen_us = std::max(e.time_us, record.events_seen_us.value_or(0));
-        event(scope, kTask, *record.shown->replication_task_identifier, e.category.c_str(), e.message,
-              Timestamp{e.time_us});
-    }
+    return before;
+}
+
+void Service::tell_events(const std::string& scope, const TaskRecord& record, const TaskReport& report,
+                          std::int64_t seen_us) {
+    for (const auto& e : report.events)
+        if (e.time_us > seen_us)
+            event(scope, kTask, *record.shown->replication_task_identifier, e.category.c_str(), e.message,
+                  Timestamp{e.time_us});
 }
 
 Answer<std::pair<std::string, TaskRecord>> Service::find_task_id(const std::string& task_id) {
