@@ -3,6 +3,8 @@
 // are.
 
 #include <cstdlib>
+#include <functional>
+#include <map>
 #include <memory>
 #include <unordered_map>
 
@@ -99,6 +101,20 @@ std::string type_of(const WireColumn& w, unsigned variant) {
     }
 }
 
+// of every set that is asked for
+Result<std::shared_ptr<const CharacterMap>> characters(std::string_view charset) {
+    static std::map<std::string, std::shared_ptr<const CharacterMap>, std::less<>> known;
+    auto& map = known[std::string(charset)];
+    if (map == nullptr)
+        map = GW_TRY(CharacterMap::read(charset, [](std::string_view text) -> Result<std::string> {
+            std::string out;
+            for (const char c : text)
+                if (c == '\n') out += "x\n";
+            return out;
+        }));
+    return map;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -166,7 +182,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 map.set_labels.clear();
                 map.is_unsigned.reset();
                 auto plan = RowPlan::compile(
-                    map, schema, {variant % 2 == 0 ? Dialect::copy : Dialect::load, variant % 4 == 0, false});
+                    map, schema,
+                    {variant % 2 == 0 ? Dialect::copy : Dialect::load, variant % 4 == 0, false, characters});
                 if (plan) plans[map.table_id] = std::move(*plan);
                 return;
             }

@@ -601,7 +601,7 @@ Result<std::unique_ptr<RowPlan>> RowPlan::compile(const TableMap& map, const Tab
             const auto known = std::ranges::find(charsets, type.charset);
             if (known == charsets.end()) {
                 p.transcoders_.push_back(
-                    std::make_unique<Transcoder>(GW_TRY(Transcoder::open(type.charset))));
+                    std::make_unique<Transcoder>(GW_TRY(Transcoder::open(type.charset, options.characters))));
                 charsets.push_back(type.charset);
                 c.transcoder = p.transcoders_.back().get();
             } else {
@@ -617,7 +617,8 @@ Result<std::unique_ptr<RowPlan>> RowPlan::compile(const TableMap& map, const Tab
             const auto& said = is_enum ? map.enum_labels : map.set_labels;
             const std::size_t at = is_enum ? enums++ : sets++;
             // labels come in the column's own character set
-            if (at < said.size() && (c.transcoder == nullptr || c.transcoder->passes()) &&
+            if (at < said.size() &&
+                (c.transcoder == nullptr || c.transcoder->passes() || type.charset == "ascii") &&
                 !std::ranges::equal(said[at], type.labels))
                 return mismatch(schema.name, fmt::format("column {} has other labels", s.name));
             p.labels_.push_back(std::make_unique<std::vector<std::string>>(type.labels));

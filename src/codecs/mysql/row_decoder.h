@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "codecs/mysql/binlog_events.h"
+#include "codecs/mysql/characters.h"
 #include "codecs/mysql/type.h"
 #include "codecs/mysql/values.h"
 #include "core/change.h"
@@ -22,6 +23,7 @@ struct RowOptions {
     Dialect dialect = Dialect::copy;
     bool mariadb = false;
     bool generated_columns = false;  // computed columns are part of the relation, too
+    CharacterMaps characters = {};   // of the server that is read
 };
 
 // The relation of a table as its records carry it: the schema's columns in their order, without the generated

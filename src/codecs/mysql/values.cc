@@ -1,14 +1,11 @@
 #include "codecs/mysql/values.h"
 
-#include <fmt/format.h>
-#include <iconv.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 namespace godwit::mysql {
 namespace {
@@ -63,110 +60,6 @@ constexpr std::array<std::uint8_t, 10> kGroupBytes = {0, 1, 1, 2, 2, 3, 3, 4, 4,
 char* digits(std::uint32_t v, unsigned n, char* to) noexcept {
     for (unsigned i = n; i-- > 0; v /= 10) to[i] = static_cast<char>('0' + v % 10);
     return to + n;
-}
-
-struct CharsetName {
-    std::string_view mysql;
-    const char* iconv;
-    std::uint8_t unit = 1;
-};
-constexpr CharsetName kCharsets[] = {
-    {"armscii8", "ARMSCII-8"},
-    {"big5", "BIG5"},
-    {"cp1250", "CP1250"},
-    {"cp1251", "CP1251"},
-    {"cp1256", "CP1256"},
-    {"cp1257", "CP1257"},
-    {"cp850", "CP850"},
-    {"cp852", "CP852"},
-    {"cp866", "CP866"},
-    {"cp932", "CP932"},
-    {"dec8", "DEC-MCS"},
-    {"eucjpms", "EUC-JP-MS"},
-    {"euckr", "UHC"},
-    {"gb18030", "GB18030"},
-    {"gb2312", "GB2312"},
-    {"gbk", "GBK"},
-    {"greek", "ISO-8859-7"},
-    {"hebrew", "ISO-8859-8"},
-    {"hp8", "HP-ROMAN8"},
-    {"koi8r", "KOI8-R"},
-    {"koi8u", "KOI8-U"},
-    {"latin2", "ISO-8859-2"},
-    {"latin5", "ISO-8859-9"},
-    {"latin7", "ISO-8859-13"},
-    {"macce", "MAC-CENTRALEUROPE"},
-    {"macroman", "MACINTOSH"},
-    {"sjis", "SJIS"},
-    {"tis620", "TIS-620"},
-    {"ucs2", "UCS-2BE", 2},
-    {"ujis", "EUC-JP"},
-    {"utf16", "UTF-16BE", 2},
-    {"utf16le", "UTF-16LE", 2},
-    {"utf32", "UTF-32BE", 4},
-};
-
-// cp1252 for 0x80 to 0x9F; the five places that it leaves empty are control codes to MySQL
-constexpr std::array<char16_t, 32> kLatin1High = {
-    0x20AC, 0x0081, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
-    0x2039, 0x0152, 0x008D, 0x017D, 0x008F, 0x0090, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
-    0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x009D, 0x017E, 0x0178,
-};
-
-bool ascii(Bytes text) noexcept {
-    const std::byte* at = text.data();
-    std::size_t n = text.size();
-    std::uint64_t all = 0;
-    for (; n >= 8; n -= 8, at += 8) {
-        std::uint64_t v = 0;
-        std::memcpy(&v, at, 8);
-        all |= v;
-    }
-    for (; n != 0; --n) all |= std::to_integer<std::uint64_t>(*at++);
-    return (all & 0x8080'8080'8080'8080U) == 0;
-}
-
-void append_latin1(Bytes text, ByteBuffer& to) {
-    auto* at = reinterpret_cast<unsigned char*>(to.extend(text.size() * 3));
-    for (const std::byte b : text) {
-        auto c = std::to_integer<unsigned>(b);
-        if (c < 0x80) {
-            *at++ = static_cast<unsigned char>(c);
-            continue;
-        }
-        if (c < 0xA0) c = kLatin1High[c - 0x80];
-        if (c < 0x800) {
-            *at++ = static_cast<unsigned char>(0xC0U | c >> 6U);
-        } else {
-            *at++ = static_cast<unsigned char>(0xE0U | c >> 12U);
-            *at++ = static_cast<unsigned char>(0x80U | (c >> 6U & 0x3FU));
-        }
-        *at++ = static_cast<unsigned char>(0x80U | (c & 0x3FU));
-    }
-    to.resize_down(static_cast<std::size_t>(reinterpret_cast<std::byte*>(at) - to.data()));
-}
-
-// 0x5C and 0x7E of Shift JIS are yen and overline to iconv, backslash and tilde to MySQL, whose wide
-// backslash is the narrow one.
-void as_ascii(ByteBuffer& to, std::size_t begin) {
-    const std::string text(as_text(to.view().subspan(begin)));
-    to.resize_down(begin);
-    for (std::size_t i = 0; i < text.size();) {
-        const std::string_view rest = std::string_view(text).substr(i);
-        if (rest.starts_with("\xC2\xA5")) {
-            to.put_u8('\\');
-            i += 2;
-        } else if (rest.starts_with("\xEF\xBC\xBC")) {
-            to.put_u8('\\');
-            i += 3;
-        } else if (rest.starts_with("\xE2\x80\xBE")) {
-            to.put_u8('~');
-            i += 3;
-        } else {
-            to.put_u8(static_cast<std::uint8_t>(rest.front()));
-            ++i;
-        }
-    }
 }
 
 }  // namespace
@@ -306,64 +199,6 @@ char* print_decimal(const std::byte* from, unsigned precision, unsigned scale, c
         left -= n;
     }
     return to;
-}
-
-void Transcoder::Close::operator()(void* descriptor) const noexcept { ::iconv_close(descriptor); }
-
-Result<Transcoder> Transcoder::open(std::string_view charset) {
-    Transcoder t;
-    if (charset.empty() || charset == "utf8mb4" || charset == "utf8mb3" || charset == "utf8" ||
-        charset == "ascii" || charset == "binary")
-        return t;
-    if (charset == "latin1") {
-        t.kind_ = Kind::latin1;
-        return t;
-    }
-    for (const auto& name : kCharsets) {
-        if (name.mysql != charset) continue;
-        const iconv_t descriptor = ::iconv_open("UTF-8", name.iconv);
-        if (descriptor == iconv_t(-1)) break;
-        t.kind_ = Kind::iconv;
-        t.unit_ = name.unit;
-        t.yen_ = charset == "sjis";
-        t.iconv_.reset(descriptor);
-        return t;
-    }
-    return fail(ErrorCode::unsupported, fmt::format("character set {} cannot be read", charset));
-}
-
-void Transcoder::append(Bytes text, ByteBuffer& to) const {
-    if (kind_ == Kind::pass) {
-        to.append(text);
-        return;
-    }
-    if (kind_ == Kind::latin1) {
-        if (ascii(text))
-            to.append(text);
-        else
-            append_latin1(text, to);
-        return;
-    }
-    const std::size_t begin = to.size();
-    // iconv takes a pointer to characters that it does not change
-    auto* in = const_cast<char*>(reinterpret_cast<const char*>(text.data()));
-    std::size_t left = text.size();
-    ::iconv(iconv_.get(), nullptr, nullptr, nullptr, nullptr);
-    while (left != 0) {
-        const std::size_t had = to.size();
-        std::size_t room = left * 3 + 8;
-        auto* out = reinterpret_cast<char*>(to.extend(room));
-        const std::size_t before = left;
-        const std::size_t done = ::iconv(iconv_.get(), &in, &left, &out, &room);
-        to.resize_down(static_cast<std::size_t>(reinterpret_cast<std::byte*>(out) - to.data()));
-        if (done != static_cast<std::size_t>(-1)) continue;
-        if (errno == E2BIG && (to.size() != had || left != before)) continue;
-        const std::size_t skip = std::min<std::size_t>(unit_, left);
-        in += skip;
-        left -= skip;
-        to.put_u8('?');
-    }
-    if (yen_) as_ascii(to, begin);
 }
 
 }  // namespace godwit::mysql

@@ -4,12 +4,9 @@
 // returns the end.
 
 #include <cstdint>
-#include <memory>
-#include <string>
 #include <string_view>
 
 #include "base/bytes.h"
-#include "base/result.h"
 
 namespace godwit::mysql {
 
@@ -61,26 +58,5 @@ bool split_packed_time(std::int64_t packed, Clock& clock) noexcept;  // true: ne
 [[nodiscard]] std::size_t decimal_bytes(unsigned precision, unsigned scale) noexcept;
 // null: damaged. `from` has decimal_bytes().
 char* print_decimal(const std::byte* from, unsigned precision, unsigned scale, char* to) noexcept;
-
-// From a character set to UTF-8. Not thread safe.
-class Transcoder {
-public:
-    // unsupported when no table for it is at hand
-    [[nodiscard]] static Result<Transcoder> open(std::string_view charset);
-    // The bytes are UTF-8 already (or have no character set).
-    [[nodiscard]] bool passes() const noexcept { return kind_ == Kind::pass; }
-    // Appends. What is no character becomes '?', as the server does it.
-    void append(Bytes text, ByteBuffer& to) const;
-
-private:
-    enum class Kind : std::uint8_t { pass, latin1, iconv };
-    struct Close {
-        void operator()(void* descriptor) const noexcept;
-    };
-    Kind kind_ = Kind::pass;
-    std::uint8_t unit_ = 1;  // bytes that are left out when they are no character
-    bool yen_ = false;
-    std::unique_ptr<void, Close> iconv_;
-};
 
 }  // namespace godwit::mysql

@@ -1,4 +1,4 @@
-// Spelling of values, and character sets.
+// Spelling of values.
 
 #include "codecs/mysql/values.h"
 
@@ -70,27 +70,6 @@ TEST(MysqlValues, Times) {
     EXPECT_TRUE(partial_date("2024-00-10"));
     EXPECT_TRUE(partial_date("2024-10-00"));
     EXPECT_FALSE(partial_date("2024-10-10 00:00:00"));
-}
-
-std::string to_utf8(std::string_view charset, std::string_view text) {
-    const auto t = Transcoder::open(charset);
-    if (!t) return t.error().message;
-    ByteBuffer out;
-    t->append(as_bytes(text), out);
-    return std::string(as_text(out.view()));
-}
-
-TEST(MysqlValues, CharacterSets) {
-    EXPECT_TRUE(Transcoder::open("utf8mb4")->passes());
-    EXPECT_EQ(to_utf8("latin1", "a\xE9\x80\x81"), "a\xC3\xA9\xE2\x82\xAC\xC2\x81");
-    EXPECT_EQ(to_utf8("gbk", "\xD6\xD0"), "\xE4\xB8\xAD");
-    EXPECT_EQ(to_utf8("sjis", "\x83\x5C\x5C\x7E"), "\xE3\x82\xBD\\~");
-    EXPECT_EQ(to_utf8("big5", "\xA4\xA4"), "\xE4\xB8\xAD");
-    EXPECT_EQ(to_utf8("ucs2", std::string_view("\x20\xAC\0x", 4)), "\xE2\x82\xACx");
-    EXPECT_EQ(to_utf8("utf16le", std::string_view("\x3D\xD8\x00\xDE", 4)), "\xF0\x9F\x98\x80");
-    EXPECT_EQ(to_utf8("gbk", "a\xFF"), "a?");
-    EXPECT_EQ(to_utf8("gbk", ""), "");
-    EXPECT_EQ(to_utf8("swe7", "x"), "character set swe7 cannot be read");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -252,6 +253,21 @@ Result<> read_extras(Connection& c, std::vector<TableSchema>& tables) {
         if (const auto at = by_name.find(key.table); at != by_name.end())
             at->second->extras.foreign_keys.push_back({key.name, key.parent, key.definition()});
     return read_counters(c, by_name);
+}
+
+Result<std::shared_ptr<const CharacterMap>> read_characters(Connection& c, std::string_view charset) {
+    const bool name =
+        std::ranges::all_of(charset, [](char l) { return (l >= 'a' && l <= 'z') || (l >= '0' && l <= '9'); });
+    if (charset.empty() || !name)
+        return fail(ErrorCode::unsupported, fmt::format("character set {} cannot be read", charset));
+    return CharacterMap::read(charset, [&](std::string_view text) -> Result<std::string> {
+        // as a result, and not by CONVERT(), which gives NULL where a result has what a load gets
+        std::string sql = fmt::format("SELECT _{} x'", charset);
+        for (const char b : text)
+            fmt::format_to(std::back_inserter(sql), "{:02x}", static_cast<unsigned char>(b));
+        const auto rows = GW_TRY(c.query(sql + "'"));
+        return rows.size() == 0 ? std::string() : rows.text(0, 0);
+    });
 }
 
 Result<LogPlace> log_place(Connection& c) {

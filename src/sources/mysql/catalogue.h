@@ -2,10 +2,13 @@
 // What information_schema says of tables. Every reader here takes one session and holds no state.
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "codecs/mysql/characters.h"
 #include "codecs/mysql/type.h"
 #include "core/source.h"
 #include "wire/mysql/connection.h"
@@ -23,6 +26,10 @@ namespace godwit::mysql {
                                              const TypeOptions& options);
 // Fills TableSchema::extras: indexes, checks, foreign keys, AUTO_INCREMENT with its value now.
 [[nodiscard]] Result<> read_extras(Connection& connection, std::vector<TableSchema>& tables);
+
+// How the server spells the characters of a set in UTF-8, which a load's text comes in.
+[[nodiscard]] Result<std::shared_ptr<const CharacterMap>> read_characters(Connection& connection,
+                                                                          std::string_view charset);
 
 // Where the server writes its binlog now.
 struct LogPlace {

@@ -472,15 +472,24 @@ Result<> MySqlSource::check_range(Connection& c, const TableSchema& table) const
 }
 
 // A load has the server print the rows: what the log has of them must be readable, too.
-Result<> MySqlSource::check_readable(const TableSchema& table) {
+Result<> MySqlSource::check_readable(Connection& c, const TableSchema& table) {
+    const CharacterMaps maps = [&](std::string_view charset) { return characters_of(c, charset); };
     if (auto why = followed_.hopeless(table.name)) return fail(ErrorCode::unsupported, std::move(*why));
     for (const auto& column : table.columns) {
         const auto type = GW_TRY(parse_type(column.native_type, column.collation));
-        if (auto read = Transcoder::open(type.charset); !read)
+        if (auto read = Transcoder::open(type.charset, maps); !read)
             return std::unexpected(std::move(read).error().with(
                 fmt::format("column {} of table {}", column.name, table.name.text())));
     }
     return {};
+}
+
+Result<std::shared_ptr<const CharacterMap>> MySqlSource::characters_of(Connection& c,
+                                                                       std::string_view charset) {
+    if (const auto known = characters_.find(charset); known != characters_.end()) return known->second;
+    auto read = GW_TRY(read_characters(c, charset));
+    characters_.emplace(charset, read);
+    return read;
 }
 
 Result<TableLoad> MySqlSource::open_table(const LoadContext& load, const TableName& name) {
@@ -508,7 +517,7 @@ Result<TableLoad> MySqlSource::open_table(const LoadContext& load, const TableNa
                             name.text(), engine.text(0, 0)));
     }
     if (capture_) GW_CHECK(check_cascade(name));
-    if (capture_ && !out.schema.is_view) GW_CHECK(check_readable(out.schema));
+    if (capture_ && !out.schema.is_view) GW_CHECK(check_readable(*c, out.schema));
     if (is_range(load.mark) && GW_RULE("mysql.range_check")) GW_CHECK(check_range(*c, out.schema));
     std::vector<std::string> boundaries;
     const auto slice_bytes =
@@ -1009,6 +1018,11 @@ Result<> MySqlSource::stream(const Position& from, ChangeSink& sink, std::stop_t
         options.server_uuid = traits_.system_id;
         options.rows.dialect = dialect;
         options.rows.mariadb = connection.mariadb();
+        options.rows.characters =
+            [this](std::string_view charset) -> Result<std::shared_ptr<const CharacterMap>> {
+            const std::lock_guard lock(control_mutex_);
+            return characters_of(*GW_TRY(control()), charset);
+        };
         options.count_gtids =
             !connection.mariadb() && upper(GW_TRY(variable(connection, "gtid_mode"))) == "ON";
         options.all_prepared_seen = minds_prepared();

@@ -88,7 +88,10 @@ private:
                                       std::stop_token stop);
     // Can the images of the table's rows decide? Else an error that says what to do.
     Result<> check_range(Connection& connection, const TableSchema& table) const;
-    Result<> check_readable(const TableSchema& table);
+    Result<> check_readable(Connection& connection, const TableSchema& table);
+    // Asked once; with control_mutex_.
+    Result<std::shared_ptr<const CharacterMap>> characters_of(Connection& connection,
+                                                              std::string_view charset);
     void capture(const std::vector<TableSchema>& tables);
     // Rows that foreign keys change and the log does not show: what the target does likewise is noted in the
     // tables, the rest is returned, and what becomes of it says the endpoint attribute `cascade`. With
@@ -152,12 +155,13 @@ private:
     bool warned_ = false;  // of what no log shows
     std::string stream_format_;
     std::string target_family_;
-    std::mutex control_mutex_;                                // guards control_, last_end_, selected_, keys_
+    std::mutex control_mutex_;                                // guards all up to characters_
     std::map<TableName, std::vector<std::string>> selected_;  // with their primary keys
     std::vector<ForeignKeyState> keys_;                       // as they were when a table was last described
     std::optional<Connection> control_;
     std::string control_server_;           // which one it leads to
     std::optional<LogPosition> last_end_;  // where the log ended when it was last asked
+    std::map<std::string, std::shared_ptr<const CharacterMap>, std::less<>> characters_;
     std::atomic<std::uint64_t> base_ = 0;  // LogPosition::base of this server's places
     Position applied_;                     // on the target, when capture goes on
     std::mutex snapshots_mutex_;           // guards snapshots_

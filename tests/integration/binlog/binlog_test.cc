@@ -112,6 +112,7 @@ protected:
         must(reader_->run("SET NAMES utf8mb4"));
         tables_ = std::make_unique<Tables>(*reader_, database_);
         row_options_.mariadb = c_->mariadb();
+        row_options_.characters = [this](std::string_view set) { return read_characters(*reader_, set); };
     }
     void TearDown() override {
         if (c_) run("DROP DATABASE IF EXISTS " + database_);
@@ -188,6 +189,71 @@ struct Case {
     std::string type;
     std::vector<std::string> values;
 };
+
+struct Span {
+    unsigned first, last;
+};
+// Hex of all codes whose first bytes are `lead` and whose others lie in these.
+std::string codes(const std::string& lead, const std::vector<std::vector<Span>>& rest, std::size_t at = 0) {
+    if (at == rest.size()) return lead;
+    std::string out;
+    for (const auto& [first, last] : rest[at])
+        for (unsigned b = first; b <= last; ++b) out += codes(lead + fmt::format("{:02x}", b), rest, at + 1);
+    return out;
+}
+
+// All characters that a column can hold, whether Unicode knows them or not; sets that only one server knows
+// are left out on the other.
+std::vector<Case> every_character() {
+    std::vector<Case> out;
+    for (const char* set :
+         {"armscii8", "ascii",   "cp1250", "cp1251", "cp1256",   "cp1257",  "cp850", "cp852", "cp866",
+          "dec8",     "geostd8", "greek",  "hebrew", "hp8",      "keybcs2", "koi8r", "koi8u", "latin1",
+          "latin2",   "latin5",  "latin7", "macce",  "macroman", "swe7",    "tis620"})
+        out.push_back({fmt::format("longtext character set {}", set),
+                       {fmt::format("X'{}'", codes("", {{{0, 127}}})),
+                        fmt::format("X'{}'", codes("", {{{128, 255}}}))}});
+    struct Longer {
+        const char* set;
+        std::vector<Span> leads, trails;
+        std::vector<std::string> more = {};
+    };
+    const std::vector<Span> gbk{{0x40, 0x7E}, {0x80, 0xFE}}, sjis{{0x40, 0x7E}, {0x80, 0xFC}},
+        euc{{0xA1, 0xFE}};
+    const std::vector<Span> four{{0x30, 0x39}}, third{{0x81, 0xFE}};
+    const std::string half = codes("", {{{0xA1, 0xDF}}});
+    std::vector<std::string> third_plane{codes("8e", {{{0xA1, 0xDF}}})}, planes;
+    for (unsigned lead = 0xA1; lead <= 0xFE; ++lead)
+        third_plane.push_back(codes(fmt::format("8f{:02x}", lead), {euc}));
+    for (const unsigned lead : {0x81U, 0x82U, 0x83U, 0x84U, 0x85U, 0x8FU, 0x90U, 0xA5U, 0xE3U, 0xE4U, 0xFEU})
+        planes.push_back(codes(fmt::format("{:02x}", lead), {four, third, four}));
+    for (const Longer& l : {
+             Longer{"big5", {{0xA1, 0xF9}}, {{0x40, 0x7E}, {0xA1, 0xFE}}},
+             Longer{"cp932", {{0x81, 0x9F}, {0xE0, 0xFC}}, sjis, {half}},
+             Longer{"eucjpms", euc, euc, third_plane},
+             Longer{"euckr", {{0x81, 0xFE}}, {{0x41, 0x5A}, {0x61, 0x7A}, {0x81, 0xFE}}},
+             Longer{"gb18030", {{0x81, 0xFE}}, gbk, planes},
+             Longer{"gb2312", {{0xA1, 0xF7}}, euc},
+             Longer{"gbk", {{0x81, 0xFE}}, gbk},
+             Longer{"sjis", {{0x81, 0x9F}, {0xE0, 0xFC}}, sjis, {half}},
+             Longer{"ujis", euc, euc, third_plane},
+             Longer{"ucs2", {{0x00, 0xFF}}, {{0x00, 0xFF}}},
+             Longer{"utf16", {{0x00, 0xD7}, {0xE0, 0xFF}}, {{0x00, 0xFF}}, {"d83dde00dbffdfff"}},
+             Longer{"utf16le", {{0x00, 0xFF}}, {{0x00, 0xD7}, {0xE0, 0xFF}}, {"3dd800deffdbffdf"}},
+             Longer{"utf32", {}, {}, {codes("0000", {{{0x00, 0xFF}}, {{0x00, 0xFF}}}), "0001f6000010ffff"}},
+         }) {
+        Case c{fmt::format("longtext character set {}", l.set), {}};
+        const bool ascii =
+            std::string_view(l.set).starts_with("u") && !std::string_view(l.set).starts_with("uj");
+        if (!ascii) c.values.push_back(fmt::format("X'{}'", codes("", {{{0, 127}}})));
+        for (const auto& [first, last] : l.leads)
+            for (unsigned lead = first; lead <= last; ++lead)
+                c.values.push_back(fmt::format("X'{}'", codes(fmt::format("{:02x}", lead), {l.trails})));
+        for (const auto& text : l.more) c.values.push_back(fmt::format("X'{}'", text));
+        out.push_back(std::move(c));
+    }
+    return out;
+}
 
 std::vector<Case> cases() {
     const std::string longest(70'000, 'x');
@@ -269,6 +335,7 @@ std::vector<Case> cases() {
         {"inet4", {"'10.0.0.0'", "'255.255.255.255'"}},
         {"inet6", {"'::'", "'2001:db8::ff00:42:8329'", "'::ffff:10.0.0.1'"}},
     };
+    for (auto& c : every_character()) out.push_back(std::move(c));
     std::string labels, members;
     for (int i = 0; i < 300; ++i) labels += fmt::format("{}'l{}'", i == 0 ? "" : ",", i);
     for (int i = 0; i < 64; ++i) members += fmt::format("{}'m{}'", i == 0 ? "" : ",", i);
