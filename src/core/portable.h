@@ -15,7 +15,7 @@
 //
 // Two dialects, because what one family cannot hold is settled where the value is at hand:
 //   copy   for targets that read COPY: a zero or partial date is NULL, U+0000 in text is a blank
-//   load   for targets of the MySQL family: both stay
+//   load   for targets of the MySQL family: both stay; a float has the digits of its double
 // As cells of the stream they are called cells.copy and cells.load; as lines of a load rows.copy (what COPY
 // reads as text; bytes as \x and hex digits) and rows.load (what LOAD DATA reads; bytes as they are,
 // escaped). rows.binary is rows.copy as COPY BINARY reads it: for columns of the very types that the portable

@@ -88,12 +88,12 @@ bool print_boolean(const Column&, const std::byte* value, std::size_t n, ByteBuf
     return true;
 }
 
-template <class F>
+template <class F, class As = F>
 bool print_float(const Column&, const std::byte* value, std::size_t, ByteBuffer& to) {
     F v{};
     std::memcpy(&v, value, sizeof v);
     char* begin = open_cell(to, kRealChars);
-    close_cell(to, begin, print_real(v, begin));
+    close_cell(to, begin, print_real(static_cast<As>(v), begin));
     return true;
 }
 
@@ -394,7 +394,7 @@ bool compressed_text_column(Column& c) {
 }
 
 // Framing and printer; false when type and wire do not belong together.
-bool plan_column(const WireColumn& w, const Type& t, bool boolean, Column& c) {
+bool plan_column(const WireColumn& w, const Type& t, bool boolean, Dialect dialect, Column& c) {
     switch (w.type) {
         case WireType::tiny:
             return integer_column<1>(t, TypeKind::tinyint, boolean, c);
@@ -408,7 +408,7 @@ bool plan_column(const WireColumn& w, const Type& t, bool boolean, Column& c) {
             return integer_column<8>(t, TypeKind::bigint, false, c);
         case WireType::real4:
             c.width = 4;
-            c.print = &print_float<float>;
+            c.print = dialect == Dialect::load ? &print_float<float, double> : &print_float<float>;
             return t.kind == TypeKind::real4;
         case WireType::real8:
             c.width = 8;
@@ -608,7 +608,7 @@ Result<std::unique_ptr<RowPlan>> RowPlan::compile(const TableMap& map, const Tab
                 c.transcoder = p.transcoders_[static_cast<std::size_t>(known - charsets.begin())].get();
             }
         }
-        if (!plan_column(w, type, s.portable.kind == PortableKind::boolean, c))
+        if (!plan_column(w, type, s.portable.kind == PortableKind::boolean, options.dialect, c))
             return mismatch(schema.name,
                             fmt::format("column {} is no {} there (type {}, metadata {})", s.name,
                                         s.native_type, static_cast<unsigned>(w.type), w.metadata));

@@ -22,7 +22,8 @@ inline constexpr std::size_t kTimeChars = 24;
 inline constexpr std::size_t kDecimalChars = 72;
 
 // The shortest form that reads back as the same float. The server's own text of FLOAT has six digits only, so
-// a load selects it as DOUBLE and narrows.
+// a load selects it as DOUBLE and narrows. Servers of this family read a number as a double first, and the
+// shortest form of the largest float is beyond it: dialect load gives them the float's digits as a double.
 char* print_real(float v, char* to) noexcept;
 char* print_real(double v, char* to) noexcept;
 // Other families hold the number that a float's own digits say: 0.1, not what its bits come to as a double.

@@ -48,10 +48,10 @@ void put_binary_flag(ByteBuffer& to, Bytes cell) {
     rows::binary::put_boolean(to, flag(cell));
 }
 
-template <class Float>
+template <class Float, class As = Float>
 void put_float(ByteBuffer& to, Bytes cell) {
     char digits[kRealChars];
-    const char* const end = print_real(static_cast<Float>(number_of(cell)), digits);
+    const char* const end = print_real(static_cast<As>(static_cast<Float>(number_of(cell))), digits);
     to.append(std::string_view(digits, static_cast<std::size_t>(end - digits)));
 }
 
@@ -90,7 +90,7 @@ Result<RowReader> RowReader::make(const TableSchema& table, std::string_view for
                 break;
             case TypeKind::real4:  // its own text has six digits
                 if (GW_RULE("mysql.float_exact")) expression = name + " + 0e0";
-                printer = put_float<float>;
+                printer = format == kRowsLoad ? put_float<float, double> : put_float<float>;
                 binary = put_binary_float;
                 break;
             case TypeKind::real8:
