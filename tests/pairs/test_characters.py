@@ -91,6 +91,9 @@ def test_every_character(flavour: str, postgres: PgServer, request: pytest.Fixtu
     with TaskProcess(source, postgres, "", "postgres", mappings=select(schema)) as task:
         task.start("fresh")
         task.wait_loaded()
+        # a process that has loaded nothing asks the server as well
+        assert task.stop() == 0
+        task.start("resume")
         fill(LATER)
         source.sql("insert into last values (1)", schema)
         task.wait_for(

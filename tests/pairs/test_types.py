@@ -149,6 +149,37 @@ def test_load_equals_change_within_the_family(from_: str, to: str, request: pyte
     load_equals_change(request.getfixturevalue(from_), request.getfixturevalue(to))
 
 
+@pytest.mark.parametrize(("from_", "to"), [("mariadb", "mysql"), ("mysql", "mariadb")])
+def test_floats_name_rows(from_: str, to: str, request: pytest.FixtureRequest) -> None:
+    """As a key, and as all that a row has."""
+    source, target = request.getfixturevalue(from_), request.getfixturevalue(to)
+    schema = "f" + uuid.uuid4().hex[:8]
+    source.create_database(schema)
+    floats = ["1.1", "0.3", "1234567.8", "1e-45", "3.402823466E+38", "-3.402823466E+38"]
+    rows = ", ".join(f"({f}, {n})" for n, f in enumerate(floats))
+    source.sql(
+        "create table keyed (f float primary key, n int); create table keyless (f float, n int);"
+        f"insert into keyed values {rows}; insert into keyless values {rows}",
+        schema,
+    )
+    with TaskProcess(source, target, "", "", mappings=select(schema)) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        source.sql(
+            "; ".join(f"update {t} set n = n + 10; delete from {t} where n = 11" for t in ("keyed", "keyless")), schema
+        )
+        look = "select f + 0e0, n from {} order by n"
+        for table in ("keyed", "keyless"):
+            task.wait_for(
+                lambda t=table: target.sql(look.format(t), schema) == source.sql(look.format(t), schema),
+                30,
+                f"the changes of {table}",
+            )
+            assert len(target.sql(look.format(table), schema)) == len(floats) - 1
+        assert task.stop() == 0
+        assert {t["state"] for t in task.report()["tables"]} == {"Table completed"}, task.log_text()
+
+
 @pytest.mark.parametrize("flavour", ["mariadb", "mysql"])
 @pytest.mark.parametrize("plugin", ["pgoutput", "test_decoding"])
 def test_load_equals_change_from_postgres(
