@@ -72,7 +72,12 @@ private:
         std::string name;
         std::string plugin;
         bool ours = true;  // made by the task: dropped with it
+        // where it was made; an empty database: not known
+        std::string host, database;
+        std::uint16_t port = 0;
     };
+    [[nodiscard]] std::optional<SlotRecord> read_slot_record() const;
+    Result<> drop_own_slot(const SlotRecord& slot);
     Result<pg::Connection> session(const std::string& role) const;
     Result<pg::Connection*> control();
     Result<SlotRecord> slot_record(bool fresh);
