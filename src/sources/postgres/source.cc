@@ -896,6 +896,28 @@ Result<SourceHealth> PostgresSource::health() {
     return h;
 }
 
+// A commit with synchronous_commit=off is seen while its record is in no file, and no stream sends it. A
+// commit of ours that waits for the disk takes all before it with it; the message is there because an empty
+// transaction waits for nothing.
+Result<Position> PostgresSource::committed_end() {
+    const std::lock_guard lock(control_mutex_);
+    pg::Connection* c = GW_TRY(control());
+    const auto standby = GW_TRY(c->query("SELECT pg_catalog.pg_is_in_recovery()"));
+    if (standby.flag(0, 0)) {  // what can be seen here has been replayed
+        const auto r = GW_TRY(c->query("SELECT pg_catalog.pg_last_wal_replay_lsn()"));
+        return to_position(GW_TRY(parse_lsn(r.text(0, 0))));
+    }
+    auto forced = c->query(
+        "SELECT pg_catalog.set_config('synchronous_commit', 'local', true), "
+        "pg_catalog.pg_logical_emit_message(true, 'godwit', 'end')");
+    // Without the right to it: the record is on its way to the disk within three wal_writer_delay.
+    if (!forced && forced.error().code != ErrorCode::permission_denied)
+        return std::unexpected(std::move(forced).error());
+    const auto r = GW_TRY(c->query(forced ? "SELECT pg_catalog.pg_current_wal_flush_lsn()"
+                                          : "SELECT pg_catalog.pg_current_wal_insert_lsn()"));
+    return to_position(GW_TRY(parse_lsn(r.text(0, 0))));
+}
+
 // A slot's restart_lsn moves only past a record of the running transactions, which the server writes every 15
 // s: at 100 MB/s that is more than a guard. A slot that is being created writes one at once; it need not come
 // about.

@@ -55,6 +55,7 @@ public:
     Result<Position> resume_capture(const std::vector<TableSchema>& tables) override;
     Result<> stream(const Position& from, ChangeSink& sink, std::stop_token stop) override;
     Result<SourceHealth> health() override;
+    Result<Position> committed_end() override;
     void let_go() override;
     Result<std::vector<CatalogueChange>> poll_catalogue(const Selection& selection,
                                                         const std::vector<TableSchema>& known) override;

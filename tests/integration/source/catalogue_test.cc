@@ -549,6 +549,36 @@ TEST_F(CatalogueTest, a_slot_on_another_server_is_named) {
     EXPECT_EQ(slot(), "");
 }
 
+// A commit that does not wait for the disk is seen by all before the log that the server has written holds
+// it.
+TEST_F(CatalogueTest, the_end_is_behind_what_can_be_seen) {
+    source_.run("CREATE TABLE a (id int PRIMARY KEY)");
+    source_.run("ALTER SYSTEM SET wal_writer_delay = '10s'");
+    source_.run("SELECT pg_reload_conf()");
+    for (const std::string plugin : {"pgoutput", "test_decoding"}) {
+        process({{"pluginname", plugin}});
+        const auto from = source_task_->begin_capture({}, tables(), {});
+        ASSERT_OK(from);
+        auto session = source_.connect({}, true);
+        std::this_thread::sleep_for(300ms);  // the WAL writer sleeps again
+        ASSERT_OK(session.run("SET synchronous_commit = off; INSERT INTO a VALUES (1)"));
+        const auto seen = session.query("SELECT pg_current_wal_insert_lsn()");
+        ASSERT_OK(seen);
+        const auto end = source_task_->committed_end();
+        ASSERT_OK(end);
+        EXPECT_GE(*source_task_->order(*end), postgres::parse_lsn(seen->text(0, 0))->value());
+        const auto flushed = session.query("SELECT pg_current_wal_flush_lsn()");
+        ASSERT_OK(flushed);
+        EXPECT_GE(postgres::parse_lsn(flushed->text(0, 0))->value(), *source_task_->order(*end));
+        source_.run("INSERT INTO a VALUES (4711)");  // what marks the end says nothing to the stream
+        EXPECT_TRUE(any(stream(*from), "", "4711"));
+        ASSERT_OK(source_task_->drop_capture());
+        source_.run("TRUNCATE a");
+    }
+    source_.run("ALTER SYSTEM RESET wal_writer_delay");
+    source_.run("SELECT pg_reload_conf()");
+}
+
 TEST_F(CatalogueTest, a_publication_of_the_users_own) {
     source_.run(
         "CREATE TABLE a (id int PRIMARY KEY, v int); CREATE TABLE b (id int PRIMARY KEY);"
