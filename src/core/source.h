@@ -127,7 +127,7 @@ struct CatalogueChange {
 };
 
 struct SourceHealth {
-    Position log_end;                  // where the source writes now
+    Position log_end;                  // up to where the source has written its log
     std::uint64_t retained_bytes = 0;  // log that the source keeps for this task
     std::int64_t clock_us = 0;         // the source's own clock, since 1970
 };
@@ -216,6 +216,12 @@ public:
     // Runs until stopped or an error; reconnecting is the caller's work.
     [[nodiscard]] virtual Result<> stream(const Position& from, ChangeSink& sink, std::stop_token stop) = 0;
     [[nodiscard]] virtual Result<SourceHealth> health() = 0;
+    // A place of the log behind all that anybody can have seen committed by now, which the stream comes to by
+    // itself. Commits that do not wait for the disk are seen before health().log_end is past them.
+    [[nodiscard]] virtual Result<Position> committed_end() {
+        const SourceHealth now = GW_TRY(health());
+        return now.log_end;
+    }
     // The source holds more log than is acknowledged: asks it to let go now, where it would by itself do so
     // later.
     virtual void let_go() {}

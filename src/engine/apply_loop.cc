@@ -1097,8 +1097,8 @@ Result<bool> ApplyLoop::idle_stop() {
         return true;
     }
     if (stop_rule_.after_cached_changes && all_joined && !cut_) {
-        const auto health = GW_TRY(p_.source.health());
-        cut_ = GW_TRY(p_.source.order(health.log_end));
+        const Position end = GW_TRY(p_.source.committed_end());
+        cut_ = GW_TRY(p_.source.order(end));
     }
     if (cut_ && std::max(applied_order_, pending_order_) >= *cut_) {
         stopping_ = StopCause::cached_changes;
@@ -1108,8 +1108,10 @@ Result<bool> ApplyLoop::idle_stop() {
         p_.clock.steady() - asked_at_ > kAskSourceEvery) {
         asked_at_ = p_.clock.steady();
         const auto health = GW_TRY(p_.source.health());
-        if (health.clock_us > *stop_rule_.commit_time_us + 1'000'000)
-            idle_end_ = GW_TRY(p_.source.order(health.log_end));
+        if (health.clock_us > *stop_rule_.commit_time_us + 1'000'000) {
+            const Position end = GW_TRY(p_.source.committed_end());
+            idle_end_ = GW_TRY(p_.source.order(end));
+        }
     }
     if (idle_end_ && std::max(applied_order_, pending_order_) >= *idle_end_) {
         stopping_ = StopCause::commit_time;

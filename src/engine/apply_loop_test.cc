@@ -1133,6 +1133,7 @@ TEST_F(ApplyLoopTest, commit_time_ends_an_idle_source_too) {
     rule.commit_time_us = 2000;
     source_.clock_us = 10'000'000;
     const auto end = source_.commit({});  // of no interest to the task
+    source_.unwritten = end;
     auto l = loop({}, at(0), rule);
     Running running(l);
     keepalive(end);
@@ -1171,12 +1172,13 @@ TEST_F(ApplyLoopTest, cached_changes_end_where_the_log_ended_when_all_had_joined
     StopRule rule;
     rule.after_cached_changes = true;
     std::uint64_t end = 0;
-    for (int i = 0; i < 3; ++i) end = source_.commit({});  // the source writes up to here: order 30
+    for (int i = 0; i < 3; ++i) end = source_.commit({});  // up to here: order 30
+    source_.unwritten = 15;
     add(b_, TablePhase::loading);
     auto l = loop({}, at(0), rule);
     std::atomic<bool> asked = false;
     source_.fault = [&](const std::string& step, const TableName&) -> Result<> {
-        if (step == "health") asked = true;
+        if (step == "committed_end") asked = true;
         return {};
     };
     Running running(l);

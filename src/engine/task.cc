@@ -1282,11 +1282,11 @@ Result<> Task::pause_apply_at(std::uint64_t order, std::chrono::milliseconds wai
 Result<Task::Cutover> Task::cutover(std::chrono::milliseconds wait) {
     if (!applies()) return fail(ErrorCode::failed_precondition, "the task applies no changes");
     if (loading_) return fail(ErrorCode::failed_precondition, "tables are still being loaded");
-    const auto health = GW_TRY(source_.health());
-    const auto end = GW_TRY(source_.order(health.log_end));
-    GW_CHECK(pause_apply_at(end, wait));
+    const Position end = GW_TRY(source_.committed_end());
+    const auto order = GW_TRY(source_.order(end));
+    GW_CHECK(pause_apply_at(order, wait));
     Cutover c;
-    c.position = health.log_end.token;
+    c.position = end.token;
     auto tables = source_.tables(*selection_);
     Result<std::vector<std::string>> set = std::vector<std::string>{};
     if (tables) set = target_.sync_sequences(*tables);

@@ -67,6 +67,7 @@ public:
     // Rows of one slice; set before the load.
     std::size_t slice_rows = 2;
     std::int64_t clock_us = 0;
+    std::uint64_t unwritten = 0;  // of the log's end, health() has not heard
     // Called before each step with its name and its table; an error is what the server answers.
     std::function<Result<>(const std::string& step, const TableName& table)> fault;
     mutable std::atomic<int> asked = 0;  // contains()
@@ -234,7 +235,12 @@ public:
     Result<SourceHealth> health() override {
         GW_CHECK(step("health", {}));
         const std::lock_guard lock(mutex_);
-        return SourceHealth{position(end_), end_ - forgotten_, clock_us};
+        return SourceHealth{position(end_ - unwritten), end_ - forgotten_, clock_us};
+    }
+    Result<Position> committed_end() override {
+        GW_CHECK(step("committed_end", {}));
+        const std::lock_guard lock(mutex_);
+        return position(end_);
     }
     Result<std::vector<CatalogueChange>> poll_catalogue(const Selection&,
                                                         const std::vector<TableSchema>&) override {

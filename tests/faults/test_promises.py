@@ -95,3 +95,57 @@ def test_compare_under_traffic(servers):
         assert task.stop() == 0
     for server in servers:
         server.sql(f'drop database if exists "{name}" with (force)')
+
+
+def test_cutover_waits_for_commits_that_do_not_wait(pair):
+    """What an application was told is committed is on the target, also where the server had not written it yet."""
+    source, target, name = pair
+    source.sql("create table t (id int primary key)", database=name)
+    source.sql("alter system set wal_writer_delay = '10s'")
+    source.sql("select pg_reload_conf()")
+    try:
+        with TaskProcess(source, target, name, name) as task, source.connect(name) as application:
+            task.start("fresh")
+            task.wait_loaded()
+            task.wait_caught_up()
+            application.execute("set synchronous_commit = off")
+            for number in range(1, 4):
+                application.execute("insert into t values (%s)", (number,))
+                done = task.control("cutover", 60, timeout_ms=30000)
+                assert done["ok"], done
+                assert target.sql("select count(*) from t", database=name) == [(number,)]
+            assert task.stop() == 0
+    finally:
+        source.sql("alter system reset wal_writer_delay")
+        source.sql("select pg_reload_conf()")
+
+
+def test_truncate_of_a_table_whose_child_is_loaded_anew(pair):
+    """The target's foreign key refuses to empty the one without the other."""
+    source, target, name = pair
+    for server in (source, target):
+        server.sql(
+            "create table parent (id int primary key); create table child (id int primary key, parent int references "
+            "parent)",
+            database=name,
+        )
+    source.sql("insert into parent values (1), (2); insert into child values (1, 1)", database=name)
+    settings = {"FullLoadSettings": {"TargetTablePrepMode": "TRUNCATE_BEFORE_LOAD"}}
+    with TaskProcess(source, target, name, name, settings=settings) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        task.wait_caught_up()
+        with target.connect(name, autocommit=False) as blocker:
+            blocker.execute("lock table child in share row exclusive mode")
+            assert task.control("reload", tables=[{"schema": "public", "table": "child"}])["ok"]
+            task.wait_for(lambda: task.phases()["child"] != "joined", 20, "the child is loaded anew")
+            source.sql("truncate parent, child", database=name)
+            source.sql("insert into parent values (3); insert into child values (3, 3)", database=name)
+            task.wait_for(
+                lambda: target.sql("select id from parent", database=name) == [(3,)], 20, "the parent goes on"
+            )
+        task.wait_for(lambda: set(task.phases().values()) == {"joined"}, 30, "all have joined")
+        task.wait_caught_up()
+        wrong = difference(source, name, target, name, ("parent", "child"))
+        assert not wrong, wrong
+        assert task.stop() == 0

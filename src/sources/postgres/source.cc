@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <set>
 
@@ -204,10 +205,58 @@ std::vector<std::string> PostgresSource::stream_formats() const {
 
 // ---------------------------------------------------------------------------------------------- slot
 
+std::optional<PostgresSource::SlotRecord> PostgresSource::read_slot_record() const {
+    const auto text = read_file(std::filesystem::path(context_.task_folder) / "slot");
+    if (!text) return std::nullopt;
+    std::istringstream in(*text);
+    SlotRecord r;
+    std::string line;
+    std::getline(in, line);
+    std::istringstream(line) >> r.name >> r.plugin;
+    if (r.name.empty()) return std::nullopt;
+    std::getline(in, r.host);
+    if (std::getline(in, line)) std::from_chars(line.data(), line.data() + line.size(), r.port);
+    std::getline(in, r.database);
+    return r;
+}
+
+// Of the task's own, with its publications. The endpoint may name another server since, or the same one by
+// another name: nobody else's slot has this name.
+Result<> PostgresSource::drop_own_slot(const SlotRecord& slot) {
+    pg::Connection* c = GW_TRY(control());
+    const bool found = GW_TRY(inspect_slot(*c, slot.name)).has_value();
+    GW_CHECK(drop_slot(*c, slot.name, "godwit/" + context_.task_id, *context_.clock, {}));
+    GW_CHECK(drop_publications(*c, slot.name));
+    const bool same_database = slot.database.empty() || slot.database == endpoint_.database;
+    const bool same_server =
+        found || slot.database.empty() || (slot.host == endpoint_.host && slot.port == endpoint_.port);
+    if (same_server && same_database) return {};
+    const auto names = publication_names(slot.name);
+    const auto left = same_server ? "" : fmt::format("SELECT pg_drop_replication_slot('{}'); ", slot.name);
+    context_.log->warning(
+        Component::source_capture,
+        fmt::format("the source endpoint has changed: what this task made on {}:{}, database \"{}\", is left "
+                    "there, and {}. Unless it is gone, drop it there by hand: {}DROP PUBLICATION \"{}\", "
+                    "\"{}\"",
+                    slot.host, slot.port, slot.database,
+                    same_server ? "its publications may hinder updates"
+                                : "its replication slot keeps that server's log for ever",
+                    left, names.all, names.inserts));
+    return {};
+}
+
 Result<PostgresSource::SlotRecord> PostgresSource::slot_record(bool fresh) {
     if (slot_ && !fresh) return *slot_;
     const auto path = std::filesystem::path(context_.task_folder) / "slot";
+    const auto made = read_slot_record();
     if (const auto user_slot = endpoint_.attribute("slotname"); !user_slot.empty()) {
+        if (made && made->name != user_slot && !fresh)
+            return fail(
+                ErrorCode::failed_precondition,
+                fmt::format("this task goes on from replication slot \"{}\", which it made itself, and "
+                            "SlotName names \"{}\" now: start it with reload-target, which changes "
+                            "over, or leave SlotName out",
+                            made->name, user_slot));
         pg::Connection* c = GW_TRY(control());
         auto info = GW_TRY(inspect_slot(*c, user_slot));
         if (!info)
@@ -232,30 +281,32 @@ Result<PostgresSource::SlotRecord> PostgresSource::slot_record(bool fresh) {
                 fmt::format("replication slot \"{}\" decodes prepared transactions (two_phase), which "
                             "godwit does not follow: create it without",
                             user_slot));
-        slot_ = SlotRecord{user_slot, info->plugin, false};
+        if (made && made->name != user_slot) {
+            GW_CHECK(drop_own_slot(*made));
+            std::error_code ignored;
+            std::filesystem::remove(path, ignored);
+        }
+        slot_ = SlotRecord{user_slot, info->plugin, false, {}, {}, 0};
         return *slot_;
     }
-    if (auto text = read_file(path)) {
-        std::istringstream in(*text);
-        SlotRecord r;
-        in >> r.name >> r.plugin;
-        if (!r.name.empty() && !fresh) {
-            slot_ = r;
-            return r;
-        }
-        if (!r.name.empty()) {  // a fresh start makes a new slot; the old one must not stay behind
-            pg::Connection* c = GW_TRY(control());
-            GW_CHECK(drop_slot(*c, r.name, "godwit/" + context_.task_id, *context_.clock, {}));
-            GW_CHECK(drop_publications(*c, r.name));
-        }
-    } else if (!fresh) {
-        return fail(ErrorCode::data_loss,
-                    "this task has no replication slot to go on from; start it with reload-target");
+    if (!fresh) {
+        if (!made)
+            return fail(ErrorCode::data_loss,
+                        "this task has no replication slot to go on from; start it with reload-target");
+        slot_ = made;
+        return *made;
     }
+    if (made) GW_CHECK(drop_own_slot(*made));  // a fresh start makes a new slot
     pg::Connection* c = GW_TRY(control());
     const auto oid = GW_TRY(database_oid(*c));
-    SlotRecord r{slot_name(context_.task_id, oid), plugin_of(endpoint_), true};
-    GW_CHECK(write_file(path, r.name + " " + r.plugin + "\n", true));
+    SlotRecord r{slot_name(context_.task_id, oid),
+                 plugin_of(endpoint_),
+                 true,
+                 endpoint_.host,
+                 endpoint_.database,
+                 endpoint_.port};
+    GW_CHECK(write_file(
+        path, fmt::format("{} {}\n{}\n{}\n{}\n", r.name, r.plugin, r.host, r.port, r.database), true));
     slot_ = r;
     return r;
 }
@@ -845,6 +896,28 @@ Result<SourceHealth> PostgresSource::health() {
     return h;
 }
 
+// A commit with synchronous_commit=off is seen while its record is in no file, and no stream sends it. A
+// commit of ours that waits for the disk takes all before it with it; the message is there because an empty
+// transaction waits for nothing.
+Result<Position> PostgresSource::committed_end() {
+    const std::lock_guard lock(control_mutex_);
+    pg::Connection* c = GW_TRY(control());
+    const auto standby = GW_TRY(c->query("SELECT pg_catalog.pg_is_in_recovery()"));
+    if (standby.flag(0, 0)) {  // what can be seen here has been replayed
+        const auto r = GW_TRY(c->query("SELECT pg_catalog.pg_last_wal_replay_lsn()"));
+        return to_position(GW_TRY(parse_lsn(r.text(0, 0))));
+    }
+    auto forced = c->query(
+        "SELECT pg_catalog.set_config('synchronous_commit', 'local', true), "
+        "pg_catalog.pg_logical_emit_message(true, 'godwit', 'end')");
+    // Without the right to it: the record is on its way to the disk within three wal_writer_delay.
+    if (!forced && forced.error().code != ErrorCode::permission_denied)
+        return std::unexpected(std::move(forced).error());
+    const auto r = GW_TRY(c->query(forced ? "SELECT pg_catalog.pg_current_wal_flush_lsn()"
+                                          : "SELECT pg_catalog.pg_current_wal_insert_lsn()"));
+    return to_position(GW_TRY(parse_lsn(r.text(0, 0))));
+}
+
 // A slot's restart_lsn moves only past a record of the running transactions, which the server writes every 15
 // s: at 100 MB/s that is more than a guard. A slot that is being created writes one at once; it need not come
 // about.
@@ -1185,15 +1258,9 @@ Result<> PostgresSource::drop_capture() {
     if (auto old = KeeperClient::find(context_.task_folder, "keeper")) old->end();
     GW_CHECK(drop_artifacts());
     const auto path = std::filesystem::path(context_.task_folder) / "slot";
-    auto text = read_file(path);
-    if (!text) return {};
-    std::istringstream in(*text);
-    SlotRecord r;
-    in >> r.name >> r.plugin;
-    if (r.name.empty()) return {};
-    pg::Connection* c = GW_TRY(control());
-    GW_CHECK(drop_slot(*c, r.name, "godwit/" + context_.task_id, *context_.clock, {}));
-    GW_CHECK(drop_publications(*c, r.name));
+    const auto made = read_slot_record();
+    if (!made) return {};
+    GW_CHECK(drop_own_slot(*made));
     std::error_code ignored;
     std::filesystem::remove(path, ignored);
     slot_.reset();

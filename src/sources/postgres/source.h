@@ -55,6 +55,7 @@ public:
     Result<Position> resume_capture(const std::vector<TableSchema>& tables) override;
     Result<> stream(const Position& from, ChangeSink& sink, std::stop_token stop) override;
     Result<SourceHealth> health() override;
+    Result<Position> committed_end() override;
     void let_go() override;
     Result<std::vector<CatalogueChange>> poll_catalogue(const Selection& selection,
                                                         const std::vector<TableSchema>& known) override;
@@ -72,7 +73,12 @@ private:
         std::string name;
         std::string plugin;
         bool ours = true;  // made by the task: dropped with it
+        // where it was made; an empty database: not known
+        std::string host, database;
+        std::uint16_t port = 0;
     };
+    [[nodiscard]] std::optional<SlotRecord> read_slot_record() const;
+    Result<> drop_own_slot(const SlotRecord& slot);
     Result<pg::Connection> session(const std::string& role) const;
     Result<pg::Connection*> control();
     Result<SlotRecord> slot_record(bool fresh);

@@ -178,6 +178,13 @@ private:
 
     Result<> open_transaction();
     Result<> apply_now(const Record& record);
+    // Why the server would refuse to truncate a table.
+    struct Refusal {
+        std::string keys;        // foreign keys of tables that are not emptied with it
+        bool forbidden = false;  // the user has no right to it
+    };
+    Result<std::vector<Refusal>> truncate_refusals(const std::vector<Plan*>& plans);
+    Result<> restart_sequences(const std::vector<Plan*>& plans);
     Result<> apply_truncate(const Record& record, bool singly = false);
     Statement& statement_for(Plan& plan, RecordKind kind, const std::vector<Cell>& old_cells,
                              const std::vector<Cell>& cells, bool single, std::string_view variant);
@@ -1060,27 +1067,107 @@ bool PgApplier::joins(const Plan& plan, const Run& run, const Run::Row& row,
     return true;
 }
 
+// By the place in `plans`.
+Result<std::vector<PgApplier::Refusal>> PgApplier::truncate_refusals(const std::vector<Plan*>& plans) {
+    std::string names;
+    for (const auto* plan : plans) names += (names.empty() ? "" : ", ") + pg::quote_literal(plan->quoted);
+    auto rows = ask(fmt::format(
+        "WITH RECURSIVE named AS (SELECT n.place, pg_catalog.to_regclass(n.name)::pg_catalog.oid AS oid FROM "
+        "pg_catalog.unnest(ARRAY[{}]::pg_catalog.text[]) WITH ORDINALITY n(name, place)), "
+        "emptied AS (SELECT place, oid FROM named UNION SELECT e.place, i.inhrelid FROM emptied e JOIN "
+        "pg_catalog.pg_class c ON c.oid = e.oid AND c.relkind = 'p' JOIN pg_catalog.pg_inherits i ON "
+        "i.inhparent = e.oid) "
+        "SELECT (SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%I of table %s', k.conname, "
+        "k.conrelid::pg_catalog.regclass), ', ') FROM emptied e JOIN pg_catalog.pg_constraint k ON "
+        "k.confrelid "
+        "= e.oid AND k.contype = 'f' WHERE e.place = n.place AND NOT EXISTS (SELECT 1 FROM emptied o WHERE "
+        "o.oid = k.conrelid)), NOT pg_catalog.has_table_privilege(n.oid, 'TRUNCATE') FROM named n ORDER BY "
+        "n.place",
+        names));
+    GW_CHECK(open_transaction());
+    if (!rows) return std::unexpected(std::move(rows).error());
+    std::vector<Refusal> out;
+    for (int i = 0; i < rows->size(); ++i)
+        out.push_back({rows->null(i, 0) ? "" : rows->text(i, 0), !rows->null(i, 1) && rows->flag(i, 1)});
+    return out;
+}
+
+// As RESTART IDENTITY does.
+Result<> PgApplier::restart_sequences(const std::vector<Plan*>& plans) {
+    std::string names;
+    for (const auto* plan : plans) names += (names.empty() ? "" : ", ") + pg::quote_literal(plan->quoted);
+    auto rows = ask(fmt::format(
+        "SELECT DISTINCT pg_catalog.format('ALTER SEQUENCE %I.%I RESTART', n.nspname, s.relname) "
+        "FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = "
+        "'S' JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace WHERE d.classid = 1259 AND "
+        "d.refclassid = 1259 AND d.deptype IN ('a', 'i') AND d.refobjid IN (SELECT "
+        "pg_catalog.to_regclass(name)::pg_catalog.oid FROM "
+        "pg_catalog.unnest(ARRAY[{}]::pg_catalog.text[]) name) ORDER BY 1",
+        names));
+    GW_CHECK(open_transaction());
+    if (!rows) return std::unexpected(std::move(rows).error());
+    for (int i = 0; i < rows->size(); ++i) GW_CHECK(send_text(rows->text(i, 0)));
+    return {};
+}
+
 Result<> PgApplier::apply_truncate(const Record& record, bool singly) {
     GW_CHECK(send_all());
-    std::string names;
+    std::vector<Plan*> plans;
     ByteReader in(record.list);
     while (!in.at_end()) {
         const auto it = plans_.find(in.le<std::uint32_t>());
         if (it == plans_.end()) continue;
         Plan& plan = *it->second;
-        Table& table = table_of(plan);
-        if (table.suspended) continue;
+        if (table_of(plan).suspended) continue;
         if (plan.absent) {
             if (!singly) return fail(ErrorCode::not_found, plan.missing_reason);
             GW_CHECK(decide_missing(plan, record));
             continue;
         }
-        names += (names.empty() ? "" : ", ") + plan.only;
-        count(table, RecordKind::truncate, 1);
+        plans.push_back(&plan);
     }
-    if (names.empty()) return {};
+    // The source emptied the tables that refer to these with them, or has no such key. Here one may be left
+    // out, because it is still being loaded, or is nobody's of this task; the server refuses then.
+    bool by_rows = false;
+    for (bool again = true; again && !plans.empty();) {
+        const auto refusals = GW_TRY(truncate_refusals(plans));
+        again = by_rows = false;
+        std::vector<Plan*> left;
+        for (std::size_t i = 0; i < plans.size(); ++i) {
+            const auto& [keys, forbidden] = refusals[i];
+            by_rows = by_rows || forbidden || !keys.empty();
+            if (keys.empty() || x_.replica_role) {
+                left.push_back(plans[i]);
+                continue;
+            }
+            // The key would act on the other table's rows, of which some may be newer than this.
+            Error why{ErrorCode::failed_precondition,
+                      Retry::never,
+                      fmt::format("table {} was truncated at the source; on the target foreign key {} refers "
+                                  "to it, which is not emptied with it, and the target user may not switch "
+                                  "the key off: grant it SET ON PARAMETER session_replication_role "
+                                  "(PostgreSQL 15 and later) or superuser, or drop the key, then reload the "
+                                  "table",
+                                  plans[i]->target.text(), keys),
+                      {},
+                      ""};
+            if (!singly) return std::unexpected(std::move(why));
+            GW_CHECK(decide(*plans[i], record, ConflictAction::suspend_table, why, {}, {}));
+            again = true;  // it may itself refer to one that is left
+        }
+        plans = std::move(left);
+    }
+    if (plans.empty()) return {};
+    const bool restart = (record.flags & 2U) != 0;
+    std::string names;
+    for (const auto* plan : plans) {
+        names += (names.empty() ? "" : ", ") + plan->only;
+        count(table_of(*plan), RecordKind::truncate, 1);
+    }
     // CASCADE only as the source's statement was: the log lists every table that it emptied anyway
-    return send_text("TRUNCATE " + names + ((record.flags & 2U) != 0 ? " RESTART IDENTITY" : ""));
+    if (!by_rows) return send_text("TRUNCATE " + names + (restart ? " RESTART IDENTITY" : ""));
+    for (const auto* plan : plans) GW_CHECK(send_text("DELETE FROM " + plan->only));
+    return restart ? restart_sequences(plans) : Result<>{};
 }
 
 Result<> PgApplier::save_part(const TableState& table) {

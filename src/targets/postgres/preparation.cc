@@ -8,6 +8,7 @@
 #include "base/failpoint.h"
 #include "codecs/pg/relay.h"
 #include "targets/postgres/ledger.h"
+#include "targets/postgres/narrowing.h"
 
 namespace godwit::postgres {
 namespace {
@@ -109,7 +110,7 @@ Result<> check_triggers(pg::Connection& c, const Sessions& sessions, const Descr
 // The columns that are there must take what the load writes.
 Result<> check_columns(const TableSchema& source, const DescribedRelation& target,
                        std::vector<std::string>& warnings) {
-    std::vector<std::string> missing, generated, unfilled;
+    std::vector<std::string> missing, generated, unfilled, narrower, blanks;
     for (const auto& c : source.columns) {
         const ColumnSchema* t = target.schema.column(c.name);
         if (c.generated) {
@@ -120,10 +121,14 @@ Result<> check_columns(const TableSchema& source, const DescribedRelation& targe
                                 source.name.text(), c.name));
             continue;
         }
-        if (t == nullptr)
+        if (t == nullptr) {
             missing.push_back(c.name);
-        else if (t->generated)
+        } else if (t->generated) {
             generated.push_back(c.name);
+        } else if (const auto n = narrowing(c, source.types, *t, target.schema.types); n != Narrowing::none) {
+            (n == Narrowing::value ? narrower : blanks)
+                .push_back(fmt::format("{} ({} into {})", c.name, c.native_type, t->native_type));
+        }
     }
     for (const auto& t : target.schema.columns) {
         const ColumnSchema* c = source.column(t.name);
@@ -141,6 +146,15 @@ Result<> check_columns(const TableSchema& source, const DescribedRelation& targe
             fmt::format(
                 "column {} of table {} is generated on the target and cannot take the source's values",
                 join(generated, ", "), target.schema.name.text()));
+    if (!narrower.empty())
+        return fail(ErrorCode::failed_precondition,
+                    fmt::format("table {} on the target would round or cut the source's values in column {}: "
+                                "the column needs a type of the same kind with as many digits",
+                                target.schema.name.text(), join(narrower, ", ")));
+    if (!blanks.empty())
+        warnings.push_back(
+            fmt::format("table {}: the target drops blanks at the end of long values in column {}",
+                        source.name.text(), join(blanks, ", ")));
     if (!unfilled.empty())
         return fail(
             ErrorCode::failed_precondition,

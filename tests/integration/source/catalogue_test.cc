@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "base/clock.h"
@@ -463,6 +464,119 @@ TEST_F(CatalogueTest, rows_that_the_server_cannot_print_are_their_tables_misfort
     EXPECT_EQ(read.error().code, ErrorCode::unsupported);
     EXPECT_EQ(read.error().retry, Retry::never);
     source_task_->end_load(*context);
+}
+
+// The slot that the task made before is not left to hold the log, and its publications not to hold tables.
+TEST_F(CatalogueTest, a_slot_of_the_users_own_takes_over) {
+    source_.run("CREATE TABLE a (id int PRIMARY KEY)");
+    process();
+    const auto known = tables();
+    ASSERT_OK(source_task_->begin_capture({}, known, {}));
+    const auto own = slot();
+    ASSERT_FALSE(own.empty());
+    const auto publications = [&] {
+        return source_.ask("SELECT count(*) FROM pg_publication WHERE pubname LIKE '%" + own + "'");
+    };
+    EXPECT_EQ(publications(), "2");
+    const std::string mine = "mine_" + source_.name;
+    // what is refused leaves the task its own
+    process({{"slotname", mine}});
+    EXPECT_NE(error_text(source_task_->begin_capture({}, known, {})).find("does not exist"),
+              std::string::npos);
+    source_.run(fmt::format("SELECT pg_create_logical_replication_slot('{}', 'pgoutput')", mine));
+    // the task's place in the log is in the other one
+    process({{"slotname", mine}});
+    const auto resumed = source_task_->resume_capture(known);
+    ASSERT_FALSE(resumed);
+    EXPECT_EQ(resumed.error().code, ErrorCode::failed_precondition);
+    EXPECT_NE(resumed.error().message.find(own), std::string::npos) << resumed.error().message;
+    process();
+    EXPECT_OK(source_task_->resume_capture(known));
+    EXPECT_EQ(publications(), "2");
+    process({{"slotname", mine}});
+    ASSERT_OK(source_task_->begin_capture({}, known, {}));
+    EXPECT_EQ(slot(), mine);
+    EXPECT_EQ(publications(), "0");
+    EXPECT_OK(source_task_->resume_capture(known));
+    ASSERT_OK(source_task_->drop_capture());
+    EXPECT_EQ(slot(), mine);
+    // one that was made by the task, and is named by the user since
+    process();
+    ASSERT_OK(source_task_->begin_capture({}, known, {}));
+    source_.run("SELECT pg_drop_replication_slot('" + mine + "')");
+    const auto second = slot();
+    process({{"slotname", second}});
+    EXPECT_OK(source_task_->resume_capture(known));
+    ASSERT_OK(source_task_->begin_capture({}, known, {}));
+    EXPECT_EQ(slot(), second);
+    ASSERT_OK(source_task_->drop_capture());
+    EXPECT_EQ(slot(), "");
+}
+
+// What is left on a server that the endpoint names no more, nobody else tells.
+TEST_F(CatalogueTest, a_slot_on_another_server_is_named) {
+    source_.run("CREATE TABLE a (id int PRIMARY KEY)");
+    process();
+    const auto known = tables();
+    ASSERT_OK(source_task_->begin_capture({}, known, {}));
+    const auto own = slot();
+    const auto file = folder_ / "slot";
+    const auto moved = [&](const std::string& name, const std::string& database) {
+        std::ofstream(file) << name << " pgoutput\nelsewhere\n5433\n" << database << "\n";
+        std::filesystem::remove(folder_ / "told");
+        Log log(folder_ / "told");
+        auto endpoint = source_.endpoint();
+        postgres::PostgresSource task(endpoint,
+                                      TaskContext{"catalogue", folder_.string(), "", &clock_, &log});
+        EXPECT_OK(task.open(true));
+        EXPECT_OK(task.begin_capture({}, known, {}));
+    };
+    const auto told = [&] {
+        std::ifstream in(folder_ / "told");
+        return std::string(std::istreambuf_iterator<char>(in), {});
+    };
+    moved(own, source_.name);  // the same one by another name
+    EXPECT_NE(slot(), own);
+    EXPECT_EQ(told().find("elsewhere"), std::string::npos) << told();
+    const auto second = slot();
+    moved("gone_slot", "the shop");
+    for (const auto* part : {"gone_slot", "elsewhere:5433", "the shop"})
+        EXPECT_NE(told().find(part), std::string::npos) << told();
+    source_.run("SELECT pg_drop_replication_slot('" + second + "')");
+    process();
+    ASSERT_OK(source_task_->resume_capture(known));
+    ASSERT_OK(source_task_->drop_capture());
+    EXPECT_EQ(slot(), "");
+}
+
+// A commit that does not wait for the disk is seen by all before the log that the server has written holds
+// it.
+TEST_F(CatalogueTest, the_end_is_behind_what_can_be_seen) {
+    source_.run("CREATE TABLE a (id int PRIMARY KEY)");
+    source_.run("ALTER SYSTEM SET wal_writer_delay = '10s'");
+    source_.run("SELECT pg_reload_conf()");
+    for (const std::string plugin : {"pgoutput", "test_decoding"}) {
+        process({{"pluginname", plugin}});
+        const auto from = source_task_->begin_capture({}, tables(), {});
+        ASSERT_OK(from);
+        auto session = source_.connect({}, true);
+        std::this_thread::sleep_for(300ms);  // the WAL writer sleeps again
+        ASSERT_OK(session.run("SET synchronous_commit = off; INSERT INTO a VALUES (1)"));
+        const auto seen = session.query("SELECT pg_current_wal_insert_lsn()");
+        ASSERT_OK(seen);
+        const auto end = source_task_->committed_end();
+        ASSERT_OK(end);
+        EXPECT_GE(*source_task_->order(*end), postgres::parse_lsn(seen->text(0, 0))->value());
+        const auto flushed = session.query("SELECT pg_current_wal_flush_lsn()");
+        ASSERT_OK(flushed);
+        EXPECT_GE(postgres::parse_lsn(flushed->text(0, 0))->value(), *source_task_->order(*end));
+        source_.run("INSERT INTO a VALUES (4711)");  // what marks the end says nothing to the stream
+        EXPECT_TRUE(any(stream(*from), "", "4711"));
+        ASSERT_OK(source_task_->drop_capture());
+        source_.run("TRUNCATE a");
+    }
+    source_.run("ALTER SYSTEM RESET wal_writer_delay");
+    source_.run("SELECT pg_reload_conf()");
 }
 
 TEST_F(CatalogueTest, a_publication_of_the_users_own) {

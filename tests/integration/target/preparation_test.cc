@@ -1,6 +1,7 @@
 // Goal: each preparation mode leaves the table as spec/targets-relational sections 2 and 3 say, and what
 // cannot be done is refused by name before a row is moved.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <thread>
@@ -14,6 +15,7 @@ namespace {
 using test::error_text;
 using test::PairTest;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -245,6 +247,93 @@ TEST_F(PreparationTest, ColumnsMustMatch) {
     EXPECT_THAT(error_text(p->prepare(table("b"), PrepMode::truncate, kBoth, {})), HasSubstr("column must"));
     EXPECT_THAT(error_text(p->prepare(table("c"), PrepMode::truncate, kBoth, {})),
                 HasSubstr("generated on the target"));
+}
+
+// A table that would keep other values than it is given is refused, and no other is. The server itself is
+// asked which: what it reads and prints otherwise, without an error.
+TEST_F(PreparationTest, ColumnsThatChangeValuesAreRefused) {
+    struct Pair {
+        const char* from;
+        const char* to;
+        const char* value;  // the worst that `from` can hold for `to`
+    };
+    const std::vector<Pair> refused{
+        {"numeric(10,4)", "numeric(10,2)", "1.2345"},
+        {"numeric", "numeric(30,10)", "1e-20"},
+        {"double precision", "numeric(20,2)", "1.25e-5"},
+        {"numeric(10,4)[]", "numeric(10,2)[]", "{1.2345}"},
+        {"exact", "numeric(10,2)", "1.2345"},
+        {"exact", "coarse", "1.2345"},
+        {"exact[]", "coarse[]", "{1.2345}"},
+        {"double precision", "real", "0.123456789"},
+        {"numeric(7,0)", "real", "1234567.8"},
+        {"integer", "real", "16777217"},
+        {"bigint", "double precision", "9007199254740993"},
+        {"numeric(17,0)", "double precision", "90071992547409931"},
+        {"numeric(10,3)", "money", "1.239"},
+        {"timestamp", "timestamp(3)", "2020-01-01 10:00:00.123456"},
+        {"timestamp(6)", "timestamp(5)", "2020-01-01 10:00:00.123456"},
+        {"timestamptz(3)", "timestamptz(0)", "2020-01-01 10:00:00.6+00"},
+        {"timestamp", "date", "2020-01-01 10:00:00"},
+        {"timestamptz", "date", "2020-01-01 10:00:00+00"},
+        {"timestamp", "time", "2020-01-01 10:00:00"},
+        {"time(6)", "time(0)", "10:00:00.6"},
+        {"timetz", "time", "10:00:00+02"},
+        {"timetz(3)", "timetz(0)", "10:00:00.6+02"},
+        {"interval", "interval(0)", "00:00:01.6"},
+        {"interval", "interval day to minute", "1 day 10:11:12"},
+        {"text", "\"char\"", "abc"},
+        {"varchar(80)", "name", "0123456789012345678901234567890123456789012345678901234567890123456789"}};
+    const std::vector<Pair> taken{{"numeric(10,2)", "numeric(12,4)", "1.23"},
+                                  {"numeric(10,2)", "numeric(8,2)", "1.23"},  // too large is an error
+                                  {"numeric(10,4)", "numeric", "1.2345"},
+                                  {"bigint", "numeric(20,0)", "9223372036854775807"},
+                                  {"bigint", "integer", "77"},
+                                  {"smallint", "real", "32767"},
+                                  {"numeric(6,2)", "real", "1234.56"},
+                                  {"numeric(15,2)", "double precision", "1234567890123.45"},
+                                  {"real", "double precision", "0.1"},
+                                  {"integer", "double precision", "2147483647"},
+                                  {"timestamp(3)", "timestamp", "2020-01-01 10:00:00.123"},
+                                  {"timestamp(3)", "timestamp(3)", "2020-01-01 10:00:00.123"},
+                                  {"date", "timestamp(0)", "2020-01-01"},
+                                  {"time(0)", "time(3)", "10:00:00"},
+                                  {"interval(3)", "interval", "00:00:01.123"},
+                                  {"interval day", "interval day to second", "3 days"},
+                                  {"numeric(10,4)", "text", "1.2345"},
+                                  {"numeric(10,4)[]", "text", "{1.2345}"},
+                                  {"varchar(10)", "varchar(5)", "abcde"},  // too long is an error
+                                  {"varchar(10)", "name", "abcdefghij"},
+                                  {"coarse", "exact", "1.23"},
+                                  {"\"char\"", "\"char\"", "a"}};
+    for (auto* d : {&source_, &target_})
+        d->run("CREATE DOMAIN exact AS numeric(10,4); CREATE DOMAIN coarse AS numeric(10,2)");
+    auto p = process();
+    const auto prepare = [&](const Pair& pair, std::vector<std::string>& warnings) {
+        source_.run(fmt::format("CREATE TABLE t (v {})", pair.from));
+        target_.run(fmt::format("CREATE TABLE t (v {})", pair.to));
+        auto done = p->prepare(table("t"), PrepMode::truncate, kBoth, {});
+        source_.run("DROP TABLE t");
+        target_.run("DROP TABLE t");
+        if (done) warnings = done->warnings;
+        return error_text(done);
+    };
+    std::vector<std::string> warnings;
+    for (const auto& pair : refused) {
+        const auto what = fmt::format("{} into {}", pair.from, pair.to);
+        EXPECT_NE(target_.ask(fmt::format("SELECT '{}'::{}", pair.value, pair.to)), pair.value) << what;
+        EXPECT_THAT(prepare(pair, warnings), AllOf(HasSubstr("would round or cut"), HasSubstr("v ("),
+                                                   HasSubstr(" into "), HasSubstr("as many digits")))
+            << what;
+    }
+    for (const auto& pair : taken) {
+        const auto what = fmt::format("{} into {}", pair.from, pair.to);
+        EXPECT_EQ(prepare(pair, warnings), "(no error)") << what;
+    }
+    for (const auto& pair : {Pair{"text", "varchar(3)", ""}, Pair{"varchar(5)", "char(9)", ""}}) {
+        EXPECT_EQ(prepare(pair, warnings), "(no error)");
+        EXPECT_THAT(warnings, Contains(HasSubstr("drops blanks"))) << pair.to;
+    }
 }
 
 TEST_F(PreparationTest, PartitionedRootBecomesPlain) {

@@ -250,12 +250,12 @@ TEST_F(TypesTest, EveryTypeByBinaryAndCsv) {
 TEST_F(TypesTest, UnequalColumnsGoAsText) {
     source_.run(R"(CREATE TABLE t (id int, a numeric(10,4), b timestamp(6), c varchar(10), d int);
         INSERT INTO t VALUES (1, 1.2345, '2020-01-01 00:00:00.123456', 'abcde', 7))");
-    target_.run("CREATE TABLE t (id int, a numeric(10,2), b timestamp(3), c varchar(5), d bigint)");
+    target_.run("CREATE TABLE t (id int, a numeric(12,5), b timestamp, c varchar(5), d bigint)");
     auto p = process();
     auto done = load(*p, table("t"), PrepMode::truncate);
     ASSERT_OK(done);
     EXPECT_EQ(done->format, "pg.csv");
-    EXPECT_EQ(target_.ask("SELECT * FROM t"), "1|1.23|2020-01-01 00:00:00.123|abcde|7");
+    EXPECT_EQ(target_.ask("SELECT * FROM t"), "1|1.23450|2020-01-01 00:00:00.123456|abcde|7");
     // what does not fit is an error, never cut
     source_.run("UPDATE t SET c = 'abcdefgh'");
     EXPECT_FALSE(load(*p, table("t"), PrepMode::truncate).has_value());
