@@ -116,6 +116,8 @@ private:
     Result<> run_window();
     Result<> decide(Plan& plan, const Record& record, ConflictAction action, const Error& why,
                     const std::vector<Cell>& old_cells, const std::vector<Cell>& cells);
+    Result<bool> overwrite(const Plan& plan, const std::vector<Cell>& old_cells,
+                           const std::vector<Cell>& cells);
     Result<> write_exception(const Plan& plan, RecordKind kind, const std::string& error);
     Result<> read_target(Plan& plan, const TableSchema& source_table);
 
@@ -949,6 +951,28 @@ Result<> MyApplier::apply_single(const Record& record) {
     return decide(plan, record, action, why, old_cells, cells);
 }
 
+// The row gets this image and keeps what only the target's table has. Not ON DUPLICATE KEY UPDATE, which with
+// two unique indexes rewrites another row. False: it cannot be had; the caller goes back to gw_row.
+Result<bool> MyApplier::overwrite(const Plan& plan, const std::vector<Cell>& old_cells,
+                                  const std::vector<Cell>& cells) {
+    std::string packet = "SAVEPOINT gw_row; ";
+    ByteBuffer part;
+    const std::vector<Cell> none;
+    if (!old_cells.empty()) {  // the row leaves its old key
+        build_single(part, plan, RecordKind::remove, old_cells, none);
+        packet += as_text(part.view());
+        packet += "; ";
+    }
+    build_single(part, plan, RecordKind::update, none, cells);
+    packet += as_text(part.view());
+    const auto updated = GW_TRY(c_.query_all(packet));
+    if (updated.back().warnings() != 0) return false;
+    if (updated.back().affected() != 0) return updated.back().affected() == 1;
+    build_single(part, plan, RecordKind::insert, none, cells);
+    const auto inserted = GW_TRY(c_.query_all(as_text(part.view())));
+    return inserted.back().affected() == 1 && inserted.back().warnings() == 0;
+}
+
 Result<> MyApplier::decide(Plan& plan, const Record& record, ConflictAction action, const Error& why,
                            const std::vector<Cell>& old_cells, const std::vector<Cell>& cells) {
     Table& table = table_of(plan);
@@ -962,22 +986,8 @@ Result<> MyApplier::decide(Plan& plan, const Record& record, ConflictAction acti
             record.kind != RecordKind::remove &&
             std::ranges::none_of(cells, [](const Cell& c) { return c.state == CellState::unchanged; });
         if (whole && !plan.keys.empty()) {
-            // Not ON DUPLICATE KEY UPDATE, which with two unique indexes rewrites another row.
-            std::string packet = "SAVEPOINT gw_row; ";
-            ByteBuffer part;
-            const std::vector<Cell> none;
-            if (!old_cells.empty()) {  // the row leaves its old key
-                build_single(part, plan, RecordKind::remove, old_cells, none);
-                packet += as_text(part.view());
-                packet += "; ";
-            }
-            build_single(part, plan, RecordKind::remove, cells, none);
-            packet += as_text(part.view());
-            build_single(part, plan, RecordKind::insert, none, cells);
-            packet += "; ";
-            packet += as_text(part.view());
-            auto done = c_.query_all(packet);
-            if (done && done->back().warnings() == 0) {
+            auto done = overwrite(plan, old_cells, cells);
+            if (done && *done) {
                 count(table, record.kind, 1);
                 if (!converging_) conflicts_.push_back({plan.relation.name, record.kind, action, text});
                 return {};

@@ -527,6 +527,30 @@ TEST_P(MyApplyTest, AnOverwritingRowLeavesItsOldKey) {
     EXPECT_EQ(rows(), "2|moved\n4|made");
 }
 
+// Goal: an overwritten row keeps the columns that only the target has.
+TEST_P(MyApplyTest, AnOverwrittenRowKeepsWhatTheSourceDoesNotHave) {
+    auto target = process();
+    ConflictPolicy policy;
+    policy.insert_exists = policy.update_missing = ConflictAction::overwrite;
+    for (const auto mode : {Applier::Mode::careful, Applier::Mode::converging}) {
+        host_.run(
+            "DROP TABLE IF EXISTS gw_test.t; CREATE TABLE gw_test.t (id int PRIMARY KEY, s varchar(100), "
+            "note varchar(20) DEFAULT 'none', at timestamp(6) NOT NULL DEFAULT '2001-01-01' ON UPDATE "
+            "current_timestamp(6))");
+        filled(*target, table_, "1\ta\n2\tb\n5\te\n", 3, PrepMode::do_nothing);
+        host_.run("UPDATE gw_test.t SET note = concat('mine ', id), at = '2002-02-02'");
+        auto a = applier(*target, table_, policy);
+        ASSERT_OK(a->begin(mode));
+        ASSERT_OK(insert(*a, {text("1"), text("again")}));
+        ASSERT_OK(update(*a, {text("5"), text("e")}, {text("2"), text("moved")}));  // 2 is there
+        ASSERT_OK(update(*a, {text("3"), text("made")}));
+        ASSERT_OK(commit(*a));
+        EXPECT_EQ(host_.ask("SELECT id, s, note, date(at) FROM gw_test.t ORDER BY id"),
+                  "1|again|mine 1|2002-02-02\n2|moved|mine 2|2002-02-02\n3|made|none|2001-01-01");
+        host_.run("DROP TABLE gw_test.t");
+    }
+}
+
 // Goal: a suspension is what its transaction makes of the table, whatever state the table reached otherwise,
 // and goes with the transaction.
 TEST_P(MyApplyTest, ASuspensionIsTheLastWord) {
