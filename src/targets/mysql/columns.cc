@@ -264,9 +264,25 @@ void put_key_literal(ByteBuffer& to, const TargetColumn& column, const Cell& cel
         put_literal(to, column, cell);
         return;
     }
-    to.append(std::string_view("CONVERT("));
-    put_quoted(to, cell.bytes);
-    to.append(std::string_view(fmt::format(" USING {}) COLLATE {}", column.charset, column.collation)));
+    const auto converted = [&] {
+        to.append(std::string_view("CONVERT("));
+        put_quoted(to, cell.bytes);
+        to.append(std::string_view(fmt::format(" USING {})", column.charset)));
+    };
+    const bool ascii = std::ranges::none_of(cell.bytes, [](std::byte b) { return b >= std::byte{0x80}; });
+    if (ascii || !GW_RULE("apply.key_is_held")) {
+        converted();
+    } else {
+        // Where the character set lacks a character CONVERT gives '?', which may be another row's value.
+        to.append(std::string_view("IF(CONVERT("));
+        converted();
+        to.append(std::string_view(" USING utf8mb4) = "));
+        put_bytes(to, cell.bytes);
+        to.append(std::string_view(", "));
+        converted();
+        to.append(std::string_view(", NULL)"));
+    }
+    to.append(std::string_view(" COLLATE " + column.collation));
 }
 
 void put_same(ByteBuffer& to, const TargetColumn& column, const Cell& cell) {
@@ -275,7 +291,8 @@ void put_same(ByteBuffer& to, const TargetColumn& column, const Cell& cell) {
         to.append(std::string_view(" IS NULL"));
         return;
     }
-    to.append(std::string_view(" <=> "));
+    // no <=>: the literal is NULL for a value that the column cannot hold
+    to.append(std::string_view(" = "));
     if (column.writes == Writes::json) {
         to.append(std::string_view("CAST("));
         put_quoted(to, cell.bytes);

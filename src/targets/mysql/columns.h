@@ -74,7 +74,8 @@ struct TargetTable {
 // Appends the value as a literal that the column takes without loss, or that the server refuses in strict
 // mode. `hex`: bytes may come as text, \x and hex digits (rows.copy, and text cells of a copy dialect).
 void put_literal(ByteBuffer& to, const TargetColumn& column, const Cell& cell);
-// The same for comparisons that an index serves: text in the column's own character set and collation.
+// The same for comparisons that an index serves: text in the column's own character set and collation. NULL
+// for a value that the column cannot hold: no row has it.
 void put_key_literal(ByteBuffer& to, const TargetColumn& column, const Cell& cell);
 // A condition that holds for exactly this value, NULL included, byte by byte.
 void put_same(ByteBuffer& to, const TargetColumn& column, const Cell& cell);

@@ -331,6 +331,52 @@ TEST_P(MyApplyTest, WeakKeysAreMatchedByTheirBytes) {
     EXPECT_FALSE(strict->prepare(table, PrepMode::truncate, {std::string(kRowsLoad)}, {}));
 }
 
+// Goal: a value that the column cannot hold is no row's, also where '?' stands for it when it is converted.
+TEST_P(MyApplyTest, WhatAColumnCannotHoldMeetsNoOtherRow) {
+    const std::string snowman = "\xE2\x98\x83", dollars = "\xEF\xBC\x84", euro = "\xE2\x82\xAC";
+    auto target = process();
+    for (const std::string charset : {"latin1", "gbk", "utf8"}) {
+        const std::string missing = charset == "utf8" ? "\xF0\x9F\x98\x80" : snowman,
+                          held = charset == "gbk" ? dollars : euro;
+        for (const std::size_t keys : {1, 2, 0}) {
+            host_.run("DROP TABLE IF EXISTS gw_test.t");
+            host_.run("CREATE TABLE gw_test.t (id varchar(20), n int, s varchar(20)" +
+                      std::string(keys == 1   ? ", PRIMARY KEY (id)"
+                                  : keys == 2 ? ", PRIMARY KEY (id, n)"
+                                              : "") +
+                      ") CHARACTER SET " + charset);
+            const auto table =
+                schema_of("t", {column("id", kText), column("n", kInt), column("s", kText)}, keys);
+            filled(*target, table, "?\t1\told\n" + held + "\t1\told\n", 2, PrepMode::do_nothing);
+            auto a = applier(*target, table);
+            for (const auto mode : {Applier::Mode::fast, Applier::Mode::careful}) {
+                ASSERT_OK(a->begin(mode));
+                ASSERT_OK(update(*a, {text(missing), text("1"), text("old")},
+                                 {text(missing), text("1"), text("wrong")}));
+                ASSERT_OK(remove(*a, {text(missing), text("1"), text("old")}));
+                if (mode == Applier::Mode::fast) {
+                    EXPECT_FALSE(commit(*a)) << charset << keys;
+                    a->abort();
+                } else {
+                    EXPECT_OK(commit(*a));
+                    EXPECT_EQ(a->take_conflicts().size(), 2U) << charset << keys;
+                }
+            }
+            EXPECT_EQ(host_.ask("SELECT count(*) FROM gw_test.t WHERE s = 'old'"), "2") << charset << keys;
+            // MySQL 8 remarks on each use of that character set
+            const auto mode = charset == "utf8" ? Applier::Mode::careful : Applier::Mode::fast;
+            ASSERT_OK(a->begin(mode));
+            ASSERT_OK(update(*a, {text(held), text("1"), text("old")}, {text(held), text("1"), text("new")}));
+            ASSERT_OK(commit(*a));
+            ASSERT_OK(a->begin(mode));
+            ASSERT_OK(remove(*a, {text("?"), text("1"), text("old")}));
+            ASSERT_OK(commit(*a));
+            EXPECT_TRUE(a->take_conflicts().empty());
+            EXPECT_EQ(host_.ask("SELECT id, s FROM gw_test.t"), held + "|new");
+        }
+    }
+}
+
 TEST_P(MyApplyTest, ZeroIsAValueOfAnAutoIncrement) {
     host_.run(
         "CREATE TABLE gw_test.t (id int auto_increment primary key, s varchar(20)) auto_increment = 50");
