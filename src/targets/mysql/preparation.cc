@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
 
 #include "base/failpoint.h"
 #include "codecs/mysql/describe.h"
@@ -404,33 +407,118 @@ Result<std::set<std::string>> read_collations(Connection& c) {
 
 namespace {
 
-// Would the server round values of the source in this column, or read others? It says nothing then, in no
-// sql_mode. Decimals that lose digits it warns of, as of dates that lose their time.
+constexpr int kFloatDigits = 6, kDoubleDigits = 15;            // decimal ones that come back
+constexpr int kFloatWholeDigits = 7, kDoubleWholeDigits = 15;  // of whole numbers
+
+bool whole_number(PortableKind kind) { return kind >= PortableKind::boolean && kind <= PortableKind::uint8; }
+bool any_number(PortableKind kind) { return kind >= PortableKind::boolean && kind <= PortableKind::real8; }
+
+// Digits in front of the point and behind it; nothing when there is no limit.
+std::optional<std::pair<int, int>> digits_of(const PortableType& t) {
+    if (t.kind != PortableKind::numeric || t.precision == 0) return {};
+    const int scale = std::max<int>(t.scale, 0);
+    return std::pair{std::max(0, t.precision - t.scale), scale};
+}
+
+bool whole(const PortableType& t) {
+    const auto digits = digits_of(t);
+    return whole_number(t.kind) || (digits && digits->second == 0);
+}
+
+// Text that never ends in a blank, or to which blanks at its end say nothing.
+bool ends_without_blank(const ColumnSchema& source, const std::optional<Type>& own) {
+    if (own) return own->kind != TypeKind::varchar && own->kind != TypeKind::text;
+    return source.portable.kind == PortableKind::string || source.native_type.starts_with("character(") ||
+           source.native_type.starts_with("bpchar");
+}
+
+// FLOAT and DOUBLE hold so many binary digits, and FLOAT(7,2) rounds to its decimals.
+bool rounds_to_real(const PortableType& from, const std::optional<Type>& own, const ColumnSchema& source,
+                    const Type& to, const std::string& column_type) {
+    const bool small = to.kind == TypeKind::real4;
+    const auto comma = column_type.find(',');
+    if (comma != std::string::npos && source.native_type != column_type) {
+        const int kept = static_cast<int>(std::strtol(column_type.c_str() + comma + 1, nullptr, 10));
+        const auto digits = digits_of(from);
+        if (!whole_number(from.kind) && !(digits && digits->second <= kept)) return true;
+    }
+    if (own && (own->kind == TypeKind::real4 || own->kind == TypeKind::mediumint)) return false;
+    switch (from.kind) {
+        case PortableKind::boolean:
+        case PortableKind::int1:
+        case PortableKind::int2:
+        case PortableKind::uint1:
+        case PortableKind::uint2:
+        case PortableKind::real4:
+            return false;
+        case PortableKind::int4:
+        case PortableKind::uint4:
+        case PortableKind::real8:
+            return small;
+        case PortableKind::numeric: {
+            const auto digits = digits_of(from);
+            if (!digits) return true;
+            if (digits->second == 0) return digits->first > (small ? kFloatWholeDigits : kDoubleWholeDigits);
+            return digits->first + digits->second > (small ? kFloatDigits : kDoubleDigits);
+        }
+        default:
+            return true;
+    }
+}
+
+// Would the server round values of the source in this column, read others, cut or pad them? It says nothing
+// then, in no sql_mode. Decimals that lose digits it warns of, as of dates that lose their time.
 bool rounds(const ColumnSchema& source, const TargetColumn& target, bool same_family) {
     const auto to = parse_type(target.column_type, target.collation);
     if (!to) return false;
     PortableType from = source.portable;
-    if (const auto type = parse_type(source.native_type, source.collation);
-        same_family && type && type->kind == TypeKind::time)  // a text elsewhere
-        from = {.kind = PortableKind::time, .scale = static_cast<std::int16_t>(type->scale)};
+    std::optional<Type> own;  // the source's type, where the families are one
+    if (same_family)
+        if (auto type = parse_type(source.native_type, source.collation)) {
+            own = std::move(*type);
+            // what is a text elsewhere, and what stands for another type there
+            if (own->kind == TypeKind::time)
+                from = {.kind = PortableKind::time, .scale = static_cast<std::int16_t>(own->scale)};
+            else if (own->kind == TypeKind::decimal)
+                from = {.kind = PortableKind::numeric,
+                        .precision = own->precision,
+                        .scale = static_cast<std::int16_t>(own->scale)};
+            else if (from.kind == PortableKind::unknown)
+                from = portable_type(*own, {});
+        }
+    if (from.kind == PortableKind::unknown) return false;
     switch (to->kind) {
         case TypeKind::datetime:
         case TypeKind::timestamp:
         case TypeKind::time:
-            return (from.kind == PortableKind::datetime || from.kind == PortableKind::time) &&
+            if (from.kind == PortableKind::date) return false;
+            // 10:11:12 is a day in 2010
+            if (from.kind == PortableKind::time && to->kind != TypeKind::time) return true;
+            if (from.kind == PortableKind::string) return to->scale < kFractionDigits;
+            return (from.kind != PortableKind::datetime && from.kind != PortableKind::time) ||
                    to->scale < std::min<int>(from.scale, kFractionDigits);
+        case TypeKind::date:
+            return any_number(from.kind) || from.kind == PortableKind::time;
         case TypeKind::real4:
-            return from.kind == PortableKind::real8;
+        case TypeKind::real8:
+            return rounds_to_real(from, own, source, *to, target.column_type);
         case TypeKind::tinyint:
         case TypeKind::smallint:
         case TypeKind::mediumint:
         case TypeKind::integer:
         case TypeKind::bigint:
-            return from.kind == PortableKind::real4 || from.kind == PortableKind::real8 ||
-                   (from.kind == PortableKind::numeric && (from.precision == 0 || from.scale > 0));
+            return !whole(from);
+        case TypeKind::year:  // 24 is 2024
+            return !own || own->kind != TypeKind::year;
+        case TypeKind::decimal:  // the server remarks on digits that it drops
+            return from.binary();
         case TypeKind::bit:  // what comes as text is taken for its digits
-            return target.column_type != "bit(1)" && !same_family && from.kind >= PortableKind::boolean &&
-                   from.kind <= PortableKind::real8;
+            if (target.column_type == "bit(1)") return any_number(from.kind) && !whole(from);
+            return own ? own->kind != TypeKind::bit && !from.binary() : any_number(from.kind);
+        case TypeKind::character:  // blanks at the end are dropped
+            return from.binary() || (from.text() && !ends_without_blank(source, own));
+        case TypeKind::binary:  // zeros are put behind
+            return !own || own->kind != TypeKind::binary || own->length != to->length;
         default:
             return false;
     }
@@ -473,8 +561,8 @@ Result<> check_columns(const TableSchema& source, const TableName& name, const T
                         join(generated, ", "), name.text()));
     if (!rounded.empty())
         return fail(ErrorCode::failed_precondition,
-                    fmt::format("table {} on the target would round the source's values in column {}: the "
-                                "column needs a type of the same kind with as many digits",
+                    fmt::format("table {} on the target would change the source's values without a word in "
+                                "column {}: the column needs a type of the same kind that holds as much",
                                 name.text(), join(rounded, ", ")));
     if (!unfilled.empty())
         return fail(
