@@ -407,8 +407,8 @@ Result<std::set<std::string>> read_collations(Connection& c) {
 
 namespace {
 
-constexpr int kFloatDigits = 6, kDoubleDigits = 15;            // decimal ones that come back
-constexpr int kFloatWholeDigits = 7, kDoubleWholeDigits = 15;  // of whole numbers
+// Decimal digits that come back as they were.
+constexpr int kFloatDigits = 6, kFloatWholeDigits = 7, kDoubleDigits = 15;
 
 bool whole_number(PortableKind kind) { return kind >= PortableKind::boolean && kind <= PortableKind::uint8; }
 bool any_number(PortableKind kind) { return kind >= PortableKind::boolean && kind <= PortableKind::real8; }
@@ -458,8 +458,8 @@ bool rounds_to_real(const PortableType& from, const std::optional<Type>& own, co
         case PortableKind::numeric: {
             const auto digits = digits_of(from);
             if (!digits) return true;
-            if (digits->second == 0) return digits->first > (small ? kFloatWholeDigits : kDoubleWholeDigits);
-            return digits->first + digits->second > (small ? kFloatDigits : kDoubleDigits);
+            const int most = !small ? kDoubleDigits : digits->second == 0 ? kFloatWholeDigits : kFloatDigits;
+            return digits->first + digits->second > most;
         }
         default:
             return true;
@@ -526,8 +526,8 @@ bool rounds(const ColumnSchema& source, const TargetColumn& target, bool same_fa
 
 // The columns that are there must take what the load writes.
 Result<> check_columns(const TableSchema& source, const TableName& name, const TargetTable& target,
-                       bool same_family, std::vector<std::string>& warnings) {
-    std::vector<std::string> missing, generated, unfilled, rounded;
+                       bool same_family, const ServerFacts& facts, std::vector<std::string>& warnings) {
+    std::vector<std::string> missing, generated, unfilled, rounded, invented;
     for (const auto& c : source.columns) {
         const TargetColumn* t = target.column(c.name);
         if (c.generated) {
@@ -543,6 +543,11 @@ Result<> check_columns(const TableSchema& source, const TableName& name, const T
             generated.push_back(c.name);
         else if (rounds(c, *t, same_family))
             rounded.push_back(fmt::format("{} ({})", c.name, t->column_type));
+        // NULL is no error there: the server puts in a number, or the present time
+        else if (!c.not_null && t->not_null &&
+                 (t->auto_increment || (t->data_type == "timestamp" && !facts.explicit_timestamps)))
+            invented.push_back(
+                fmt::format("{} ({})", c.name, t->auto_increment ? "AUTO_INCREMENT" : "TIMESTAMP NOT NULL"));
     }
     for (const auto& t : target.columns) {
         const ColumnSchema* c = source.column(t.name);
@@ -564,6 +569,16 @@ Result<> check_columns(const TableSchema& source, const TableName& name, const T
                     fmt::format("table {} on the target would change the source's values without a word in "
                                 "column {}: the column needs a type of the same kind that holds as much",
                                 name.text(), join(rounded, ", ")));
+    if (!invented.empty())
+        return fail(
+            ErrorCode::failed_precondition,
+            fmt::format("column {} of table {} may be NULL at the source, and the target would put a value "
+                        "of its own in place of NULL: let the column be NULL on the target, or declare it "
+                        "NOT NULL at the source{}",
+                        join(invented, ", "), name.text(),
+                        facts.explicit_timestamps ? ""
+                                                  : " (TIMESTAMP: or set explicit_defaults_for_timestamp "
+                                                    "= ON on the target)"));
     if (!unfilled.empty())
         return fail(
             ErrorCode::failed_precondition,
@@ -761,7 +776,7 @@ Result<PreparedTable> reshape_target(Connection& c, const Sessions& sessions, co
         now = GW_TRY(read_table(c, target));
     } else {
         out.created = began.created_before;
-        GW_CHECK(check_columns(source, target, now, x.same_family(), out.warnings));
+        GW_CHECK(check_columns(source, target, now, x.same_family(), sessions.facts(), out.warnings));
         GW_CHECK(check_triggers(c, x, target, out.notices));
         if (mode == PrepMode::truncate) {
             GW_CHECK(run_ddl(c, x, target, "TRUNCATE TABLE " + quote_name(target.schema, target.table)));
@@ -839,7 +854,7 @@ Result<PreparedTable> prepared_table(Sessions& sessions, const TargetContext& x,
     const auto now = GW_TRY(read_table(c, target));
     if (!now.exists)
         return fail(ErrorCode::not_found, "table " + target.text() + " does not exist on the target");
-    GW_CHECK(check_columns(source, target, now, x.same_family(), out.warnings));
+    GW_CHECK(check_columns(source, target, now, x.same_family(), sessions.facts(), out.warnings));
     GW_CHECK(choose_formats(x, source, offered, out));
     return out;
 }

@@ -183,6 +183,43 @@ TEST_P(MyLoadTest, ColumnsThatChangeValuesAreRefused) {
         EXPECT_EQ(attempt(*target, type, from), fits) << type << " of " << from.native_type;
 }
 
+// Goal: where the server would put a value of its own in place of NULL, no row is written.
+TEST_P(MyLoadTest, ColumnsThatReplaceNullAreRefused) {
+    const auto attempt = [&](Target& target, const std::string& columns, std::vector<ColumnSchema> from,
+                             std::size_t keys = 1) {
+        host_.run("DROP TABLE IF EXISTS gw_test.t");
+        host_.run("CREATE TABLE gw_test.t (" + columns + ")");
+        const auto table = schema_of("t", std::move(from), keys);
+        const auto done = target.prepare(table, PrepMode::do_nothing, {"rows.load"}, {});
+        return done ? std::string() : done.error().text();
+    };
+    const PortableType moment{.kind = PortableKind::datetime, .scale = 6};
+    const auto maybe = column("at", moment), always = column("at", moment, true);
+    const auto before = host_.ask("SELECT @@global.explicit_defaults_for_timestamp");
+    host_.run("SET GLOBAL explicit_defaults_for_timestamp = 0");
+    auto old = process();
+    const std::string must = "id int primary key, at timestamp(6) not null default '2001-01-01'",
+                      may = "id int primary key, at timestamp(6) null";
+    EXPECT_THAT(attempt(*old, must, {column("id", kInt), maybe}),
+                testing::AllOf(testing::HasSubstr("at (TIMESTAMP NOT NULL)"),
+                               testing::HasSubstr("explicit_defaults_for_timestamp")));
+    EXPECT_EQ(attempt(*old, must, {column("id", kInt), always}), "");
+    EXPECT_EQ(attempt(*old, may, {column("id", kInt), maybe}), "");
+    EXPECT_EQ(attempt(*old, "id int primary key, at datetime(6) not null", {column("id", kInt), maybe}), "");
+    // a table of godwit's own stays one that it takes
+    const auto table = schema_of("own", {column("id", kInt), maybe, column("at2", moment, true)});
+    prepare(*old, table);
+    prepare(*old, table, PrepMode::truncate);
+    host_.run("SET GLOBAL explicit_defaults_for_timestamp = 1");
+    auto target = process();
+    EXPECT_EQ(attempt(*target, must, {column("id", kInt), maybe}), "");
+    const std::string numbered = "id int auto_increment primary key, s varchar(100)";
+    EXPECT_EQ(attempt(*target, numbered, {column("id", kInt), column("s", kText)}), "");
+    EXPECT_THAT(attempt(*target, numbered, {column("id", kInt), column("s", kText)}, 0),
+                testing::HasSubstr("id (AUTO_INCREMENT)"));
+    host_.run("SET GLOBAL explicit_defaults_for_timestamp = " + before);
+}
+
 TEST_P(MyLoadTest, RowsAreCounted) {
     auto target = process();
     const auto prepared = prepare(*target, schema_of("t", {column("id", kInt)}));
