@@ -82,6 +82,11 @@ std::size_t run_index(RecordKind kind) {
     return kind == RecordKind::insert ? 0 : kind == RecordKind::update ? 1 : 2;
 }
 
+// a DEFAULT (1067, 1101), AUTO_INCREMENT (1063) or ON UPDATE (1294)
+bool does_not_go_with_type(unsigned code) {
+    return code == 1067 || code == 1101 || code == 1063 || code == 1294;
+}
+
 bool harmless(std::int64_t code) { return code == 1287 || code == 1681 || code == 3719 || code == 3778; }
 
 void append(ByteBuffer& to, std::string_view text) { to.append(text); }
@@ -389,7 +394,7 @@ Result<> MyApplier::read_target(Plan& plan, const TableSchema& source_table) {
     }
     if (plan.cascades) plan.ordered = true;
     for (const auto& t : now.columns)
-        if (t.on_update_now && GW_RULE("apply.on_update_columns")) plan.on_update.push_back(t.quoted);
+        if (!t.on_update.empty() && GW_RULE("apply.on_update_columns")) plan.on_update.push_back(t.quoted);
     plan.insert_head = fmt::format("INSERT INTO {} ({}) VALUES ", plan.quoted, names);
     if (plan.keys.empty() && match.keyed && !plan.missing) {
         plan.missing = true;
@@ -744,11 +749,23 @@ Result<> MyApplier::change_schema(const SchemaChange& change) {
     const TableName target = x_.target->name_of(change.table);
     const auto now = GW_TRY(read_table(c_, target));
     const auto known = GW_TRY(read_collations(c_));
-    const auto statements = GW_TRY(reshape_sql(change, target, now, *x_.target, x_.facts, known));
-    for (const auto& sql : statements) {
-        auto done = run_ddl(c_, *x_.target, target, sql);
-        if (!done) return std::unexpected(std::move(done).error().with("table " + target.text()));
+    const auto reshape = [&](bool values) -> Result<> {
+        for (const auto& sql : GW_TRY(reshape_sql(change, target, now, *x_.target, x_.facts, known, values)))
+            GW_CHECK(run_ddl(c_, *x_.target, target, sql));
+        return {};
+    };
+    auto done = reshape(true);
+    if (!done && change.kind == SchemaChange::Kind::change_type && does_not_go_with_type(c_.error_number())) {
+        done = reshape(false);
+        if (done && x_.target->log != nullptr)
+            x_.target->log->warning(
+                Component::target_apply,
+                fmt::format(
+                    "column {} of table {} loses its DEFAULT or AUTO_INCREMENT on the target: it does not go "
+                    "with the column's new type",
+                    change.column.name, target.text()));
     }
+    if (!done) return std::unexpected(std::move(done).error().with("table " + target.text()));
     began_ = true;
     const auto known_as = GW_TRY(
         c_.query("SELECT 1 FROM godwit.gw_table" + where_table(x_.task, change.table) + " FOR UPDATE"));

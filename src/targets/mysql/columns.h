@@ -35,10 +35,12 @@ struct TargetColumn {
     Writes writes = Writes::temporal;
     bool not_null = false;
     bool has_default = false;
+    std::string default_expression;  // as a statement takes it; empty: none, or not to be read
+    std::string on_update;           // ON UPDATE CURRENT_TIMESTAMP(6)
+    std::string comment;
     bool generated = false;
     bool auto_increment = false;
-    bool on_update_now = false;  // ON UPDATE CURRENT_TIMESTAMP
-    bool unique = false;         // part of a unique index that is not the primary key
+    bool unique = false;  // part of a unique index that is not the primary key
     bool primary = false;
     bool invisible = false;  // left out of SELECT *
     // text that compares otherwise than by its bytes: by case or accent, or without trailing blanks

@@ -22,6 +22,7 @@ constexpr std::uint32_t kKeyBytes = 3072;
 constexpr std::size_t kNameChars = 64;
 constexpr int kFractionDigits = 6;
 constexpr int kInvisibleColumns = 80023;            // of MySQL
+constexpr int kDefaultExpressions = 80013;          // of MySQL
 constexpr std::uint64_t kKeylessIndexRows = 10000;  // below, scanning is fast enough
 
 std::string join(const std::vector<std::string>& parts, std::string_view by) {
@@ -205,12 +206,19 @@ std::string collation_clause(const ColumnSchema& c, const ServerFacts& facts,
     return fmt::format(" CHARACTER SET {} COLLATE {}", charset, instead);
 }
 
+// Kept beside the row: text, bytes and documents without a limit.
+bool is_large(const std::string& type) {
+    std::string word = type.substr(0, type.find_first_of(" ("));
+    std::ranges::transform(word, word.begin(), [](unsigned char b) { return std::tolower(b); });
+    return word.ends_with("text") || word.ends_with("blob") || word == "json";
+}
+
 bool is_timestamp(const std::string& type) {
     return type.starts_with("timestamp") || type.starts_with("TIMESTAMP");
 }
 
-std::string nullability(const ColumnSchema& c, const std::string& type, const ServerFacts& facts) {
-    if (!c.not_null) return GW_RULE("prepare.null_is_said") ? " NULL" : "";
+std::string nullability(bool not_null, const std::string& type, const ServerFacts& facts) {
+    if (!not_null) return GW_RULE("prepare.null_is_said") ? " NULL" : "";
     // where a server gives such columns a default of its own, it is at least not one that moves
     if (is_timestamp(type) && !facts.explicit_timestamps) return " NOT NULL DEFAULT '1970-01-01 00:00:01'";
     return " NOT NULL";
@@ -228,21 +236,52 @@ std::string generation_here(const ColumnSchema& c) {
 
 }  // namespace
 
+std::string column_type_sql(const ColumnSchema& c, const TargetContext& x, const ServerFacts& facts,
+                            const std::set<std::string>& known, std::vector<std::string>& warnings) {
+    if (!x.same_family()) return portable_column(c.portable, facts, 0, x.endpoint.flag("mapjson", false));
+    std::string sql = native_type(c.native_type, facts);
+    if (sql == c.native_type) sql += collation_clause(c, facts, known, warnings);
+    return sql;
+}
+
 std::string column_definition(const ColumnSchema& c, const TargetContext& x, const ServerFacts& facts,
                               const std::set<std::string>& known, std::vector<std::string>& warnings) {
+    const std::string sql = column_type_sql(c, x, facts, known, warnings);
     if (x.same_family()) {
-        std::string sql = native_type(c.native_type, facts);
-        if (sql == c.native_type) sql += collation_clause(c, facts, known, warnings);
         // only what may be left out of an INSERT may be left out of SELECT *
         const bool hides = c.invisible && (c.generated || !c.not_null) &&
                            (facts.mariadb || facts.version >= kInvisibleColumns);
         if (c.generated && !c.generation_expression.empty())
             return sql + fmt::format(" GENERATED ALWAYS AS ({}) {}{}", generation_here(c),
                                      c.generated_virtual ? "VIRTUAL" : "STORED", hides ? " INVISIBLE" : "");
-        return sql + nullability(c, c.native_type, facts) + (hides ? " INVISIBLE" : "");
+        return sql + nullability(c.not_null, c.native_type, facts) + (hides ? " INVISIBLE" : "");
     }
-    const std::string type = portable_column(c.portable, facts, 0, x.endpoint.flag("mapjson", false));
-    return type.empty() ? type : type + nullability(c, type, facts);
+    return sql.empty() ? sql : sql + nullability(c.not_null, sql, facts);
+}
+
+std::string standing_type(const TargetColumn& c) {
+    return c.charset.empty()
+               ? c.column_type
+               : fmt::format("{} CHARACTER SET {} COLLATE {}", c.column_type, c.charset, c.collation);
+}
+
+std::string standing_definition(const TargetColumn& c, const std::string& type, const ServerFacts& facts,
+                                bool values) {
+    std::string sql = type;
+    if (values && !c.default_expression.empty()) {
+        // MySQL takes no constant for a type that stands beside the row, but an expression
+        const bool expression = !facts.mariadb && facts.version >= kDefaultExpressions && is_large(type) &&
+                                !c.default_expression.starts_with("(");
+        sql += fmt::format(fmt::runtime(expression ? "{} DEFAULT ({})" : "{} DEFAULT {}"),
+                           c.not_null ? " NOT NULL" : " NULL", c.default_expression);
+    } else {
+        sql += nullability(c.not_null, type, facts);
+    }
+    if (values && !c.on_update.empty()) sql += " " + c.on_update;
+    if (values && c.auto_increment) sql += " AUTO_INCREMENT";
+    if (c.invisible) sql += " INVISIBLE";
+    if (!c.comment.empty()) sql += " COMMENT " + quote_literal(c.comment);
+    return sql;
 }
 
 std::string foreign_key_sql(const ForeignKey& key, const TargetContext& x) {
@@ -259,11 +298,10 @@ namespace {
 // One that every server of the family takes.
 bool plain_default(const ColumnSchema& c) {
     const std::string& d = c.default_expression;
-    const std::string& type = c.native_type;
     const bool constant = d.starts_with("'") || d.starts_with("b'") || d.starts_with("-") ||
                           (!d.empty() && d[0] >= '0' && d[0] <= '9');
-    const bool large = type.ends_with("text") || type.ends_with("blob") || type == "json";
-    return (constant && !large) || d.starts_with("CURRENT_TIMESTAMP") || d.starts_with("current_timestamp");
+    return (constant && !is_large(c.native_type)) || d.starts_with("CURRENT_TIMESTAMP") ||
+           d.starts_with("current_timestamp");
 }
 
 // The keys that the table needs for changes of the parents to come whole.
@@ -377,7 +415,8 @@ Result<std::string> create_table_sql(const TableSchema& source, const TableName&
             sql += c.type;
             if (c.key && c.type.starts_with("VARCHAR")) sql += " COLLATE " + facts.key_collation;
             // a key is NOT NULL whatever the source says
-            sql += contains(primary, c.source->name) ? " NOT NULL" : nullability(*c.source, c.type, facts);
+            sql += contains(primary, c.source->name) ? " NOT NULL"
+                                                     : nullability(c.source->not_null, c.type, facts);
         }
     }
     if (!primary.empty()) sql += ", PRIMARY KEY (" + quoted_list(primary) + ")";
@@ -906,7 +945,8 @@ Result<> finish_table(Sessions& sessions, const TargetContext& x, const TableSch
     Connection& c = *held;
     if (prepared.created) GW_CHECK(build_keyless_index(c, x, source, target, rows));
     // While no change of the table comes yet. What cannot be made is tried again, and said, when all are in.
-    if (x.endpoint.flag("createsecondaryindexes", false)) GW_TRY(create_own_objects(c, x, source));
+    if (x.endpoint.flag("createsecondaryindexes", false))
+        GW_TRY(create_own_objects(c, x, sessions.facts(), source));
     // its refusal comes as a row of the answer, not as an error
     GW_CHECK(
         c.run("ANALYZE NO_WRITE_TO_BINLOG TABLE " + quote_name(target.schema, target.table) + "; COMMIT"));

@@ -685,6 +685,68 @@ TEST_P(MyApplyTest, AWiderTextComparesAsBefore) {
               "varbinary(200)");
 }
 
+// Goal: a column that gets another type keeps all else that it has, and gives up only what does not go with
+// it.
+TEST_P(MyApplyTest, AColumnOfAnotherTypeKeepsItsOwn) {
+    for (const bool own : {false, true}) {
+        auto target = process(own ? "mysql" : "postgres");
+        host_.run(
+            "DROP TABLE IF EXISTS gw_test.t; CREATE TABLE gw_test.t (id int AUTO_INCREMENT PRIMARY KEY "
+            "COMMENT "
+            "'it''s', s varchar(20) COLLATE utf8mb4_bin NOT NULL DEFAULT 'it''s \\\\', n smallint DEFAULT 5, "
+            "at datetime DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, e varchar(30) DEFAULT "
+            "(concat('a', 'b')), l varchar(9) DEFAULT 'x', w varchar(9) DEFAULT 'word', b bit(4) DEFAULT "
+            "b'101')");
+        auto t =
+            schema_of("t", {native("id", "int", "", true), native("s", "varchar(20)", "utf8mb4_bin", true),
+                            native("n", "smallint"), native("at", "datetime"), native("e", "varchar(30)"),
+                            native("l", "varchar(9)"), native("w", "varchar(9)"), native("b", "bit(4)")});
+        const std::vector<PortableType> kinds{kInt,
+                                              kText,
+                                              {.kind = PortableKind::int2},
+                                              {.kind = PortableKind::datetime},
+                                              kText,
+                                              kText,
+                                              kText,
+                                              {.kind = PortableKind::bytes, .length = 1}};
+        for (std::size_t i = 0; i < kinds.size(); ++i) t.columns[i].portable = kinds[i];
+        filled(*target, t, "", 0, PrepMode::truncate);
+        auto a = applier(*target, t);
+        const auto change = [&](const std::string& name, PortableType portable, const std::string& type) {
+            SchemaChange c;
+            c.kind = SchemaChange::Kind::change_type;
+            c.table = t.name;
+            c.column = native(name, type, type.find("char") != std::string::npos ? "utf8mb4_bin" : "");
+            c.column.portable = portable;
+            ASSERT_OK(a->begin(Applier::Mode::fast));
+            EXPECT_OK(a->change_schema(c));
+            ASSERT_OK(a->commit({}, {}));
+        };
+        const PortableType big{.kind = PortableKind::int8}, wide{.kind = PortableKind::wstring, .length = 50};
+        change("id", big, "bigint");
+        change("s", wide, "varchar(50)");
+        change("n", big, "bigint");
+        change("at", {.kind = PortableKind::datetime, .scale = 0}, "datetime");
+        change("e", wide, "varchar(50)");
+        change("l", {.kind = PortableKind::nclob}, "longtext");
+        change("w", big, "bigint");
+        if (own) change("b", {.kind = PortableKind::bytes, .length = 1}, "bit(7)");
+        const auto look = [&](const std::string& name) {
+            return host_.ask(
+                "SELECT data_type, is_nullable, lower(extra), column_comment, collation_name FROM "
+                "information_schema.columns WHERE table_schema = 'gw_test' AND column_name = '" +
+                name + "'");
+        };
+        EXPECT_EQ(look("id"), "bigint|NO|auto_increment|it's|NULL");
+        EXPECT_EQ(look("s"), "varchar|NO|||utf8mb4_bin");
+        EXPECT_THAT(look("at"), testing::HasSubstr("on update current_timestamp"));
+        EXPECT_EQ(look("w"), "bigint|YES|||NULL");
+        host_.run("INSERT INTO gw_test.t () VALUES ()");
+        EXPECT_EQ(host_.ask("SELECT id, s, n, at > now() - INTERVAL 1 HOUR, e, l, w, b + 0 FROM gw_test.t"),
+                  "1|it's \\|5|1|ab|x|NULL|5");
+    }
+}
+
 TEST_P(MyApplyTest, ChangesOfShapeMayComeTwice) {
     auto target = process();
     filled(*target, table_, "1\ta\n", 1);
