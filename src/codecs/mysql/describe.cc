@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+
 namespace godwit::mysql {
 namespace {
 
@@ -53,6 +56,25 @@ Result<std::vector<ForeignKeyState>> read_foreign_keys(Connection& c, const std:
         out.back().parent_columns.push_back(rows.text(i, 6));
     }
     return out;
+}
+
+std::string default_of(const std::string& text, const std::string& type, bool mariadb, bool expression) {
+    if (mariadb) return text == "NULL" ? std::string() : text;
+    const bool moment = type.starts_with("timestamp") || type.starts_with("datetime");
+    if (moment && text.starts_with("CURRENT_TIMESTAMP")) return text;
+    if (expression) return "(" + unescaped(text) + ")";
+    if (type.starts_with("bit")) return text;
+    // hex digits up to the first zero byte
+    if ((type.starts_with("binary") || type.starts_with("varbinary")) && text.starts_with("0x"))
+        return text.size() > 2 ? text : std::string();
+    return quote_literal(text);
+}
+
+std::string on_update_of(std::string extra) {
+    std::ranges::transform(extra, extra.begin(), [](unsigned char b) { return std::toupper(b); });
+    const auto at = extra.find("ON UPDATE ");
+    if (at == std::string::npos) return {};
+    return extra.substr(at, extra.find_first_of(" ,", at + 10) - at);
 }
 
 std::string unescaped(const std::string& expression) {

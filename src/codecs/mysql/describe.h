@@ -29,5 +29,11 @@ struct ForeignKeyState {
 
 // An expression as a statement takes it: information_schema puts a backslash before the quotes in it.
 [[nodiscard]] std::string unescaped(const std::string& expression);
+// COLUMN_DEFAULT as it stands behind DEFAULT; nothing for NULL. MariaDB spells it so, MySQL gives texts
+// without their quotes and says in EXTRA (`expression`: DEFAULT_GENERATED) what is to be computed.
+[[nodiscard]] std::string default_of(const std::string& column_default, const std::string& column_type,
+                                     bool mariadb, bool expression);
+// "ON UPDATE CURRENT_TIMESTAMP(6)" of EXTRA, in capitals; else nothing.
+[[nodiscard]] std::string on_update_of(std::string extra);
 
 }  // namespace godwit::mysql

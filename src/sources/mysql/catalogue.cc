@@ -16,13 +16,6 @@ namespace {
 
 constexpr int kPlaceTries = 3;
 
-// What stands behind DEFAULT; nothing for NULL. MariaDB spells it so, MySQL gives texts without their quotes.
-std::string default_of(std::string text, const std::string& type, bool mariadb, bool expression) {
-    if (mariadb) return text == "NULL" ? std::string() : text;
-    if (text.starts_with("CURRENT_TIMESTAMP") || type.starts_with("bit")) return text;
-    return expression ? "(" + unescaped(text) + ")" : quote_literal(text);
-}
-
 // Only what `where` lets through; the caller has quoted it.
 Result<std::map<TableName, TableSchema>> read(Connection& c, const std::string& where,
                                               const TypeOptions& options, const Selection* selection) {
@@ -70,9 +63,8 @@ Result<std::map<TableName, TableSchema>> read(Connection& c, const std::string& 
         if (!columns.null(i, 7) && !column.generated)
             column.default_expression =
                 default_of(columns.text(i, 7), column.native_type, c.mariadb(), says("DEFAULT_GENERATED"));
-        if (const auto at = extra.find("ON UPDATE ");
-            at != std::string::npos && !column.default_expression.empty())
-            column.default_expression += " " + extra.substr(at, extra.find_first_of(" ,", at + 10) - at);
+        if (const auto moves = on_update_of(extra); !moves.empty() && !column.default_expression.empty())
+            column.default_expression += " " + moves;
         if (says("AUTO_INCREMENT")) column.identity = "by default";
         column.invisible = says("INVISIBLE");
         it->second.columns.push_back(std::move(column));

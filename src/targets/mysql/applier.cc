@@ -82,6 +82,11 @@ std::size_t run_index(RecordKind kind) {
     return kind == RecordKind::insert ? 0 : kind == RecordKind::update ? 1 : 2;
 }
 
+// a DEFAULT (1067, 1101), AUTO_INCREMENT (1063) or ON UPDATE (1294)
+bool does_not_go_with_type(unsigned code) {
+    return code == 1067 || code == 1101 || code == 1063 || code == 1294;
+}
+
 bool harmless(std::int64_t code) { return code == 1287 || code == 1681 || code == 3719 || code == 3778; }
 
 void append(ByteBuffer& to, std::string_view text) { to.append(text); }
@@ -116,6 +121,8 @@ private:
     Result<> run_window();
     Result<> decide(Plan& plan, const Record& record, ConflictAction action, const Error& why,
                     const std::vector<Cell>& old_cells, const std::vector<Cell>& cells);
+    Result<bool> overwrite(const Plan& plan, const std::vector<Cell>& old_cells,
+                           const std::vector<Cell>& cells);
     Result<> write_exception(const Plan& plan, RecordKind kind, const std::string& error);
     Result<> read_target(Plan& plan, const TableSchema& source_table);
 
@@ -387,7 +394,7 @@ Result<> MyApplier::read_target(Plan& plan, const TableSchema& source_table) {
     }
     if (plan.cascades) plan.ordered = true;
     for (const auto& t : now.columns)
-        if (t.on_update_now && GW_RULE("apply.on_update_columns")) plan.on_update.push_back(t.quoted);
+        if (!t.on_update.empty() && GW_RULE("apply.on_update_columns")) plan.on_update.push_back(t.quoted);
     plan.insert_head = fmt::format("INSERT INTO {} ({}) VALUES ", plan.quoted, names);
     if (plan.keys.empty() && match.keyed && !plan.missing) {
         plan.missing = true;
@@ -742,11 +749,23 @@ Result<> MyApplier::change_schema(const SchemaChange& change) {
     const TableName target = x_.target->name_of(change.table);
     const auto now = GW_TRY(read_table(c_, target));
     const auto known = GW_TRY(read_collations(c_));
-    const auto statements = GW_TRY(reshape_sql(change, target, now, *x_.target, x_.facts, known));
-    for (const auto& sql : statements) {
-        auto done = run_ddl(c_, *x_.target, target, sql);
-        if (!done) return std::unexpected(std::move(done).error().with("table " + target.text()));
+    const auto reshape = [&](bool values) -> Result<> {
+        for (const auto& sql : GW_TRY(reshape_sql(change, target, now, *x_.target, x_.facts, known, values)))
+            GW_CHECK(run_ddl(c_, *x_.target, target, sql));
+        return {};
+    };
+    auto done = reshape(true);
+    if (!done && change.kind == SchemaChange::Kind::change_type && does_not_go_with_type(c_.error_number())) {
+        done = reshape(false);
+        if (done && x_.target->log != nullptr)
+            x_.target->log->warning(
+                Component::target_apply,
+                fmt::format(
+                    "column {} of table {} loses its DEFAULT or AUTO_INCREMENT on the target: it does not go "
+                    "with the column's new type",
+                    change.column.name, target.text()));
     }
+    if (!done) return std::unexpected(std::move(done).error().with("table " + target.text()));
     began_ = true;
     const auto known_as = GW_TRY(
         c_.query("SELECT 1 FROM godwit.gw_table" + where_table(x_.task, change.table) + " FOR UPDATE"));
@@ -949,6 +968,28 @@ Result<> MyApplier::apply_single(const Record& record) {
     return decide(plan, record, action, why, old_cells, cells);
 }
 
+// The row gets this image and keeps what only the target's table has. Not ON DUPLICATE KEY UPDATE, which with
+// two unique indexes rewrites another row. False: it cannot be had; the caller goes back to gw_row.
+Result<bool> MyApplier::overwrite(const Plan& plan, const std::vector<Cell>& old_cells,
+                                  const std::vector<Cell>& cells) {
+    std::string packet = "SAVEPOINT gw_row; ";
+    ByteBuffer part;
+    const std::vector<Cell> none;
+    if (!old_cells.empty()) {  // the row leaves its old key
+        build_single(part, plan, RecordKind::remove, old_cells, none);
+        packet += as_text(part.view());
+        packet += "; ";
+    }
+    build_single(part, plan, RecordKind::update, none, cells);
+    packet += as_text(part.view());
+    const auto updated = GW_TRY(c_.query_all(packet));
+    if (updated.back().warnings() != 0) return false;
+    if (updated.back().affected() != 0) return updated.back().affected() == 1;
+    build_single(part, plan, RecordKind::insert, none, cells);
+    const auto inserted = GW_TRY(c_.query_all(as_text(part.view())));
+    return inserted.back().affected() == 1 && inserted.back().warnings() == 0;
+}
+
 Result<> MyApplier::decide(Plan& plan, const Record& record, ConflictAction action, const Error& why,
                            const std::vector<Cell>& old_cells, const std::vector<Cell>& cells) {
     Table& table = table_of(plan);
@@ -962,22 +1003,8 @@ Result<> MyApplier::decide(Plan& plan, const Record& record, ConflictAction acti
             record.kind != RecordKind::remove &&
             std::ranges::none_of(cells, [](const Cell& c) { return c.state == CellState::unchanged; });
         if (whole && !plan.keys.empty()) {
-            // Not ON DUPLICATE KEY UPDATE, which with two unique indexes rewrites another row.
-            std::string packet = "SAVEPOINT gw_row; ";
-            ByteBuffer part;
-            const std::vector<Cell> none;
-            if (!old_cells.empty()) {  // the row leaves its old key
-                build_single(part, plan, RecordKind::remove, old_cells, none);
-                packet += as_text(part.view());
-                packet += "; ";
-            }
-            build_single(part, plan, RecordKind::remove, cells, none);
-            packet += as_text(part.view());
-            build_single(part, plan, RecordKind::insert, none, cells);
-            packet += "; ";
-            packet += as_text(part.view());
-            auto done = c_.query_all(packet);
-            if (done && done->back().warnings() == 0) {
+            auto done = overwrite(plan, old_cells, cells);
+            if (done && *done) {
                 count(table, record.kind, 1);
                 if (!converging_) conflicts_.push_back({plan.relation.name, record.kind, action, text});
                 return {};

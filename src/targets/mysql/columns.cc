@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/failpoint.h"
+#include "codecs/mysql/describe.h"
 #include "codecs/mysql/type.h"
 
 namespace godwit::mysql {
@@ -163,7 +164,7 @@ Result<TargetTable> read_table(Connection& c, const TableName& name) {
         "; SELECT column_name, data_type, column_type, character_set_name, collation_name, is_nullable = "
         "'YES', " +
         std::string(c.mariadb() ? "column_default <> 'NULL'" : "column_default IS NOT NULL") +
-        ", extra, generation_expression <> '' FROM "
+        ", extra, generation_expression <> '', column_default, column_comment FROM "
         "information_schema.columns WHERE " +
         where +
         " ORDER BY ordinal_position; SELECT index_name, non_unique, column_name, sub_part FROM "
@@ -191,7 +192,11 @@ Result<TargetTable> read_table(Connection& c, const TableName& name) {
             t.generated = false;  // a default that is an expression
         t.auto_increment = extra.find("auto_increment") != std::string::npos;
         t.invisible = extra.find("INVISIBLE") != std::string::npos;
-        t.on_update_now = extra.find("on update") != std::string::npos;
+        t.on_update = on_update_of(extra);
+        if (t.has_default)
+            t.default_expression = default_of(columns.text(i, 9), t.column_type, c.mariadb(),
+                                              extra.find("DEFAULT_GENERATED") != std::string::npos);
+        t.comment = columns.text(i, 10);
         t.writes = writes_of(t.data_type, c.mariadb());
         out.columns.push_back(std::move(t));
     }
@@ -264,9 +269,25 @@ void put_key_literal(ByteBuffer& to, const TargetColumn& column, const Cell& cel
         put_literal(to, column, cell);
         return;
     }
-    to.append(std::string_view("CONVERT("));
-    put_quoted(to, cell.bytes);
-    to.append(std::string_view(fmt::format(" USING {}) COLLATE {}", column.charset, column.collation)));
+    const auto converted = [&] {
+        to.append(std::string_view("CONVERT("));
+        put_quoted(to, cell.bytes);
+        to.append(std::string_view(fmt::format(" USING {})", column.charset)));
+    };
+    const bool ascii = std::ranges::none_of(cell.bytes, [](std::byte b) { return b >= std::byte{0x80}; });
+    if (ascii || !GW_RULE("apply.key_is_held")) {
+        converted();
+    } else {
+        // Where the character set lacks a character CONVERT gives '?', which may be another row's value.
+        to.append(std::string_view("IF(CONVERT("));
+        converted();
+        to.append(std::string_view(" USING utf8mb4) = "));
+        put_bytes(to, cell.bytes);
+        to.append(std::string_view(", "));
+        converted();
+        to.append(std::string_view(", NULL)"));
+    }
+    to.append(std::string_view(" COLLATE " + column.collation));
 }
 
 void put_same(ByteBuffer& to, const TargetColumn& column, const Cell& cell) {
@@ -275,7 +296,8 @@ void put_same(ByteBuffer& to, const TargetColumn& column, const Cell& cell) {
         to.append(std::string_view(" IS NULL"));
         return;
     }
-    to.append(std::string_view(" <=> "));
+    // no <=>: the literal is NULL for a value that the column cannot hold
+    to.append(std::string_view(" = "));
     if (column.writes == Writes::json) {
         to.append(std::string_view("CAST("));
         put_quoted(to, cell.bytes);

@@ -35,10 +35,12 @@ struct TargetColumn {
     Writes writes = Writes::temporal;
     bool not_null = false;
     bool has_default = false;
+    std::string default_expression;  // as a statement takes it; empty: none, or not to be read
+    std::string on_update;           // ON UPDATE CURRENT_TIMESTAMP(6)
+    std::string comment;
     bool generated = false;
     bool auto_increment = false;
-    bool on_update_now = false;  // ON UPDATE CURRENT_TIMESTAMP
-    bool unique = false;         // part of a unique index that is not the primary key
+    bool unique = false;  // part of a unique index that is not the primary key
     bool primary = false;
     bool invisible = false;  // left out of SELECT *
     // text that compares otherwise than by its bytes: by case or accent, or without trailing blanks
@@ -74,7 +76,8 @@ struct TargetTable {
 // Appends the value as a literal that the column takes without loss, or that the server refuses in strict
 // mode. `hex`: bytes may come as text, \x and hex digits (rows.copy, and text cells of a copy dialect).
 void put_literal(ByteBuffer& to, const TargetColumn& column, const Cell& cell);
-// The same for comparisons that an index serves: text in the column's own character set and collation.
+// The same for comparisons that an index serves: text in the column's own character set and collation. NULL
+// for a value that the column cannot hold: no row has it.
 void put_key_literal(ByteBuffer& to, const TargetColumn& column, const Cell& cell);
 // A condition that holds for exactly this value, NULL included, byte by byte.
 void put_same(ByteBuffer& to, const TargetColumn& column, const Cell& cell);

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
 
 #include "base/failpoint.h"
 #include "codecs/mysql/describe.h"
@@ -19,6 +22,7 @@ constexpr std::uint32_t kKeyBytes = 3072;
 constexpr std::size_t kNameChars = 64;
 constexpr int kFractionDigits = 6;
 constexpr int kInvisibleColumns = 80023;            // of MySQL
+constexpr int kDefaultExpressions = 80013;          // of MySQL
 constexpr std::uint64_t kKeylessIndexRows = 10000;  // below, scanning is fast enough
 
 std::string join(const std::vector<std::string>& parts, std::string_view by) {
@@ -202,12 +206,19 @@ std::string collation_clause(const ColumnSchema& c, const ServerFacts& facts,
     return fmt::format(" CHARACTER SET {} COLLATE {}", charset, instead);
 }
 
+// Kept beside the row: text, bytes and documents without a limit.
+bool is_large(const std::string& type) {
+    std::string word = type.substr(0, type.find_first_of(" ("));
+    std::ranges::transform(word, word.begin(), [](unsigned char b) { return std::tolower(b); });
+    return word.ends_with("text") || word.ends_with("blob") || word == "json";
+}
+
 bool is_timestamp(const std::string& type) {
     return type.starts_with("timestamp") || type.starts_with("TIMESTAMP");
 }
 
-std::string nullability(const ColumnSchema& c, const std::string& type, const ServerFacts& facts) {
-    if (!c.not_null) return GW_RULE("prepare.null_is_said") ? " NULL" : "";
+std::string nullability(bool not_null, const std::string& type, const ServerFacts& facts) {
+    if (!not_null) return GW_RULE("prepare.null_is_said") ? " NULL" : "";
     // where a server gives such columns a default of its own, it is at least not one that moves
     if (is_timestamp(type) && !facts.explicit_timestamps) return " NOT NULL DEFAULT '1970-01-01 00:00:01'";
     return " NOT NULL";
@@ -225,21 +236,52 @@ std::string generation_here(const ColumnSchema& c) {
 
 }  // namespace
 
+std::string column_type_sql(const ColumnSchema& c, const TargetContext& x, const ServerFacts& facts,
+                            const std::set<std::string>& known, std::vector<std::string>& warnings) {
+    if (!x.same_family()) return portable_column(c.portable, facts, 0, x.endpoint.flag("mapjson", false));
+    std::string sql = native_type(c.native_type, facts);
+    if (sql == c.native_type) sql += collation_clause(c, facts, known, warnings);
+    return sql;
+}
+
 std::string column_definition(const ColumnSchema& c, const TargetContext& x, const ServerFacts& facts,
                               const std::set<std::string>& known, std::vector<std::string>& warnings) {
+    const std::string sql = column_type_sql(c, x, facts, known, warnings);
     if (x.same_family()) {
-        std::string sql = native_type(c.native_type, facts);
-        if (sql == c.native_type) sql += collation_clause(c, facts, known, warnings);
         // only what may be left out of an INSERT may be left out of SELECT *
         const bool hides = c.invisible && (c.generated || !c.not_null) &&
                            (facts.mariadb || facts.version >= kInvisibleColumns);
         if (c.generated && !c.generation_expression.empty())
             return sql + fmt::format(" GENERATED ALWAYS AS ({}) {}{}", generation_here(c),
                                      c.generated_virtual ? "VIRTUAL" : "STORED", hides ? " INVISIBLE" : "");
-        return sql + nullability(c, c.native_type, facts) + (hides ? " INVISIBLE" : "");
+        return sql + nullability(c.not_null, c.native_type, facts) + (hides ? " INVISIBLE" : "");
     }
-    const std::string type = portable_column(c.portable, facts, 0, x.endpoint.flag("mapjson", false));
-    return type.empty() ? type : type + nullability(c, type, facts);
+    return sql.empty() ? sql : sql + nullability(c.not_null, sql, facts);
+}
+
+std::string standing_type(const TargetColumn& c) {
+    return c.charset.empty()
+               ? c.column_type
+               : fmt::format("{} CHARACTER SET {} COLLATE {}", c.column_type, c.charset, c.collation);
+}
+
+std::string standing_definition(const TargetColumn& c, const std::string& type, const ServerFacts& facts,
+                                bool values) {
+    std::string sql = type;
+    if (values && !c.default_expression.empty()) {
+        // MySQL takes no constant for a type that stands beside the row, but an expression
+        const bool expression = !facts.mariadb && facts.version >= kDefaultExpressions && is_large(type) &&
+                                !c.default_expression.starts_with("(");
+        sql += fmt::format(fmt::runtime(expression ? "{} DEFAULT ({})" : "{} DEFAULT {}"),
+                           c.not_null ? " NOT NULL" : " NULL", c.default_expression);
+    } else {
+        sql += nullability(c.not_null, type, facts);
+    }
+    if (values && !c.on_update.empty()) sql += " " + c.on_update;
+    if (values && c.auto_increment) sql += " AUTO_INCREMENT";
+    if (c.invisible) sql += " INVISIBLE";
+    if (!c.comment.empty()) sql += " COMMENT " + quote_literal(c.comment);
+    return sql;
 }
 
 std::string foreign_key_sql(const ForeignKey& key, const TargetContext& x) {
@@ -256,11 +298,10 @@ namespace {
 // One that every server of the family takes.
 bool plain_default(const ColumnSchema& c) {
     const std::string& d = c.default_expression;
-    const std::string& type = c.native_type;
     const bool constant = d.starts_with("'") || d.starts_with("b'") || d.starts_with("-") ||
                           (!d.empty() && d[0] >= '0' && d[0] <= '9');
-    const bool large = type.ends_with("text") || type.ends_with("blob") || type == "json";
-    return (constant && !large) || d.starts_with("CURRENT_TIMESTAMP") || d.starts_with("current_timestamp");
+    return (constant && !is_large(c.native_type)) || d.starts_with("CURRENT_TIMESTAMP") ||
+           d.starts_with("current_timestamp");
 }
 
 // The keys that the table needs for changes of the parents to come whole.
@@ -374,7 +415,8 @@ Result<std::string> create_table_sql(const TableSchema& source, const TableName&
             sql += c.type;
             if (c.key && c.type.starts_with("VARCHAR")) sql += " COLLATE " + facts.key_collation;
             // a key is NOT NULL whatever the source says
-            sql += contains(primary, c.source->name) ? " NOT NULL" : nullability(*c.source, c.type, facts);
+            sql += contains(primary, c.source->name) ? " NOT NULL"
+                                                     : nullability(c.source->not_null, c.type, facts);
         }
     }
     if (!primary.empty()) sql += ", PRIMARY KEY (" + quoted_list(primary) + ")";
@@ -404,33 +446,118 @@ Result<std::set<std::string>> read_collations(Connection& c) {
 
 namespace {
 
-// Would the server round values of the source in this column, or read others? It says nothing then, in no
-// sql_mode. Decimals that lose digits it warns of, as of dates that lose their time.
+// Decimal digits that come back as they were.
+constexpr int kFloatDigits = 6, kFloatWholeDigits = 7, kDoubleDigits = 15;
+
+bool whole_number(PortableKind kind) { return kind >= PortableKind::boolean && kind <= PortableKind::uint8; }
+bool any_number(PortableKind kind) { return kind >= PortableKind::boolean && kind <= PortableKind::real8; }
+
+// Digits in front of the point and behind it; nothing when there is no limit.
+std::optional<std::pair<int, int>> digits_of(const PortableType& t) {
+    if (t.kind != PortableKind::numeric || t.precision == 0) return {};
+    const int scale = std::max<int>(t.scale, 0);
+    return std::pair{std::max(0, t.precision - t.scale), scale};
+}
+
+bool whole(const PortableType& t) {
+    const auto digits = digits_of(t);
+    return whole_number(t.kind) || (digits && digits->second == 0);
+}
+
+// Text that never ends in a blank, or to which blanks at its end say nothing.
+bool ends_without_blank(const ColumnSchema& source, const std::optional<Type>& own) {
+    if (own) return own->kind != TypeKind::varchar && own->kind != TypeKind::text;
+    return source.portable.kind == PortableKind::string || source.native_type.starts_with("character(") ||
+           source.native_type.starts_with("bpchar");
+}
+
+// FLOAT and DOUBLE hold so many binary digits, and FLOAT(7,2) rounds to its decimals.
+bool rounds_to_real(const PortableType& from, const std::optional<Type>& own, const ColumnSchema& source,
+                    const Type& to, const std::string& column_type) {
+    const bool small = to.kind == TypeKind::real4;
+    const auto comma = column_type.find(',');
+    if (comma != std::string::npos && source.native_type != column_type) {
+        const int kept = static_cast<int>(std::strtol(column_type.c_str() + comma + 1, nullptr, 10));
+        const auto digits = digits_of(from);
+        if (!whole_number(from.kind) && !(digits && digits->second <= kept)) return true;
+    }
+    if (own && (own->kind == TypeKind::real4 || own->kind == TypeKind::mediumint)) return false;
+    switch (from.kind) {
+        case PortableKind::boolean:
+        case PortableKind::int1:
+        case PortableKind::int2:
+        case PortableKind::uint1:
+        case PortableKind::uint2:
+        case PortableKind::real4:
+            return false;
+        case PortableKind::int4:
+        case PortableKind::uint4:
+        case PortableKind::real8:
+            return small;
+        case PortableKind::numeric: {
+            const auto digits = digits_of(from);
+            if (!digits) return true;
+            const int most = !small ? kDoubleDigits : digits->second == 0 ? kFloatWholeDigits : kFloatDigits;
+            return digits->first + digits->second > most;
+        }
+        default:
+            return true;
+    }
+}
+
+// Would the server round values of the source in this column, read others, cut or pad them? It says nothing
+// then, in no sql_mode. Decimals that lose digits it warns of, as of dates that lose their time.
 bool rounds(const ColumnSchema& source, const TargetColumn& target, bool same_family) {
     const auto to = parse_type(target.column_type, target.collation);
     if (!to) return false;
     PortableType from = source.portable;
-    if (const auto type = parse_type(source.native_type, source.collation);
-        same_family && type && type->kind == TypeKind::time)  // a text elsewhere
-        from = {.kind = PortableKind::time, .scale = static_cast<std::int16_t>(type->scale)};
+    std::optional<Type> own;  // the source's type, where the families are one
+    if (same_family)
+        if (auto type = parse_type(source.native_type, source.collation)) {
+            own = std::move(*type);
+            // what is a text elsewhere, and what stands for another type there
+            if (own->kind == TypeKind::time)
+                from = {.kind = PortableKind::time, .scale = static_cast<std::int16_t>(own->scale)};
+            else if (own->kind == TypeKind::decimal)
+                from = {.kind = PortableKind::numeric,
+                        .precision = own->precision,
+                        .scale = static_cast<std::int16_t>(own->scale)};
+            else if (from.kind == PortableKind::unknown)
+                from = portable_type(*own, {});
+        }
+    if (from.kind == PortableKind::unknown) return false;
     switch (to->kind) {
         case TypeKind::datetime:
         case TypeKind::timestamp:
         case TypeKind::time:
-            return (from.kind == PortableKind::datetime || from.kind == PortableKind::time) &&
+            if (from.kind == PortableKind::date) return false;
+            // 10:11:12 is a day in 2010
+            if (from.kind == PortableKind::time && to->kind != TypeKind::time) return true;
+            if (from.kind == PortableKind::string) return to->scale < kFractionDigits;
+            return (from.kind != PortableKind::datetime && from.kind != PortableKind::time) ||
                    to->scale < std::min<int>(from.scale, kFractionDigits);
+        case TypeKind::date:
+            return any_number(from.kind) || from.kind == PortableKind::time;
         case TypeKind::real4:
-            return from.kind == PortableKind::real8;
+        case TypeKind::real8:
+            return rounds_to_real(from, own, source, *to, target.column_type);
         case TypeKind::tinyint:
         case TypeKind::smallint:
         case TypeKind::mediumint:
         case TypeKind::integer:
         case TypeKind::bigint:
-            return from.kind == PortableKind::real4 || from.kind == PortableKind::real8 ||
-                   (from.kind == PortableKind::numeric && (from.precision == 0 || from.scale > 0));
+            return !whole(from);
+        case TypeKind::year:  // 24 is 2024
+            return !own || own->kind != TypeKind::year;
+        case TypeKind::decimal:  // the server remarks on digits that it drops
+            return from.binary();
         case TypeKind::bit:  // what comes as text is taken for its digits
-            return target.column_type != "bit(1)" && !same_family && from.kind >= PortableKind::boolean &&
-                   from.kind <= PortableKind::real8;
+            if (target.column_type == "bit(1)") return any_number(from.kind) && !whole(from);
+            return own ? own->kind != TypeKind::bit && !from.binary() : any_number(from.kind);
+        case TypeKind::character:  // blanks at the end are dropped
+            return from.binary() || (from.text() && !ends_without_blank(source, own));
+        case TypeKind::binary:  // zeros are put behind
+            return !own || own->kind != TypeKind::binary || own->length != to->length;
         default:
             return false;
     }
@@ -438,8 +565,8 @@ bool rounds(const ColumnSchema& source, const TargetColumn& target, bool same_fa
 
 // The columns that are there must take what the load writes.
 Result<> check_columns(const TableSchema& source, const TableName& name, const TargetTable& target,
-                       bool same_family, std::vector<std::string>& warnings) {
-    std::vector<std::string> missing, generated, unfilled, rounded;
+                       bool same_family, const ServerFacts& facts, std::vector<std::string>& warnings) {
+    std::vector<std::string> missing, generated, unfilled, rounded, invented;
     for (const auto& c : source.columns) {
         const TargetColumn* t = target.column(c.name);
         if (c.generated) {
@@ -455,6 +582,11 @@ Result<> check_columns(const TableSchema& source, const TableName& name, const T
             generated.push_back(c.name);
         else if (rounds(c, *t, same_family))
             rounded.push_back(fmt::format("{} ({})", c.name, t->column_type));
+        // NULL is no error there: the server puts in a number, or the present time
+        else if (!c.not_null && t->not_null &&
+                 (t->auto_increment || (t->data_type == "timestamp" && !facts.explicit_timestamps)))
+            invented.push_back(
+                fmt::format("{} ({})", c.name, t->auto_increment ? "AUTO_INCREMENT" : "TIMESTAMP NOT NULL"));
     }
     for (const auto& t : target.columns) {
         const ColumnSchema* c = source.column(t.name);
@@ -473,9 +605,19 @@ Result<> check_columns(const TableSchema& source, const TableName& name, const T
                         join(generated, ", "), name.text()));
     if (!rounded.empty())
         return fail(ErrorCode::failed_precondition,
-                    fmt::format("table {} on the target would round the source's values in column {}: the "
-                                "column needs a type of the same kind with as many digits",
+                    fmt::format("table {} on the target would change the source's values without a word in "
+                                "column {}: the column needs a type of the same kind that holds as much",
                                 name.text(), join(rounded, ", ")));
+    if (!invented.empty())
+        return fail(
+            ErrorCode::failed_precondition,
+            fmt::format("column {} of table {} may be NULL at the source, and the target would put a value "
+                        "of its own in place of NULL: let the column be NULL on the target, or declare it "
+                        "NOT NULL at the source{}",
+                        join(invented, ", "), name.text(),
+                        facts.explicit_timestamps ? ""
+                                                  : " (TIMESTAMP: or set explicit_defaults_for_timestamp "
+                                                    "= ON on the target)"));
     if (!unfilled.empty())
         return fail(
             ErrorCode::failed_precondition,
@@ -673,7 +815,7 @@ Result<PreparedTable> reshape_target(Connection& c, const Sessions& sessions, co
         now = GW_TRY(read_table(c, target));
     } else {
         out.created = began.created_before;
-        GW_CHECK(check_columns(source, target, now, x.same_family(), out.warnings));
+        GW_CHECK(check_columns(source, target, now, x.same_family(), sessions.facts(), out.warnings));
         GW_CHECK(check_triggers(c, x, target, out.notices));
         if (mode == PrepMode::truncate) {
             GW_CHECK(run_ddl(c, x, target, "TRUNCATE TABLE " + quote_name(target.schema, target.table)));
@@ -751,7 +893,7 @@ Result<PreparedTable> prepared_table(Sessions& sessions, const TargetContext& x,
     const auto now = GW_TRY(read_table(c, target));
     if (!now.exists)
         return fail(ErrorCode::not_found, "table " + target.text() + " does not exist on the target");
-    GW_CHECK(check_columns(source, target, now, x.same_family(), out.warnings));
+    GW_CHECK(check_columns(source, target, now, x.same_family(), sessions.facts(), out.warnings));
     GW_CHECK(choose_formats(x, source, offered, out));
     return out;
 }
@@ -803,7 +945,8 @@ Result<> finish_table(Sessions& sessions, const TargetContext& x, const TableSch
     Connection& c = *held;
     if (prepared.created) GW_CHECK(build_keyless_index(c, x, source, target, rows));
     // While no change of the table comes yet. What cannot be made is tried again, and said, when all are in.
-    if (x.endpoint.flag("createsecondaryindexes", false)) GW_TRY(create_own_objects(c, x, source));
+    if (x.endpoint.flag("createsecondaryindexes", false))
+        GW_TRY(create_own_objects(c, x, sessions.facts(), source));
     // its refusal comes as a row of the answer, not as an error
     GW_CHECK(
         c.run("ANALYZE NO_WRITE_TO_BINLOG TABLE " + quote_name(target.schema, target.table) + "; COMMIT"));

@@ -24,6 +24,17 @@ namespace godwit::mysql {
                                             const ServerFacts& facts,
                                             const std::set<std::string>& known_collations,
                                             std::vector<std::string>& warnings);
+// The type alone, with its character set and collation. Empty: targets of another family do not know it.
+[[nodiscard]] std::string column_type_sql(const ColumnSchema& column, const TargetContext& context,
+                                          const ServerFacts& facts,
+                                          const std::set<std::string>& known_collations,
+                                          std::vector<std::string>& warnings);
+[[nodiscard]] std::string standing_type(const TargetColumn& column);
+// What stands behind the name of a column of the target, with `type` for the one it has: MODIFY takes away
+// what it does not repeat. Without `values` it gives up what a type may not go with: DEFAULT, ON UPDATE,
+// AUTO_INCREMENT.
+[[nodiscard]] std::string standing_definition(const TargetColumn& column, const std::string& type,
+                                              const ServerFacts& facts, bool values = true);
 // The source's foreign key, in front of which CONSTRAINT and a name may stand, with the parent's name here.
 [[nodiscard]] std::string foreign_key_sql(const ForeignKey& key, const TargetContext& context);
 // CREATE TABLE. unsupported: names that are too long, columns without a type, keys that do not fit.

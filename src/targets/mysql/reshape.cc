@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
+#include <cstdlib>
 
-#include "codecs/mysql/type.h"
 #include "targets/mysql/ledger.h"
 #include "targets/mysql/preparation.h"
 
@@ -13,7 +11,8 @@ namespace godwit::mysql {
 
 Result<std::vector<std::string>> reshape_sql(const SchemaChange& c, const TableName& target,
                                              const TargetTable& now, const TargetContext& x,
-                                             const ServerFacts& facts, const std::set<std::string>& known) {
+                                             const ServerFacts& facts, const std::set<std::string>& known,
+                                             bool values) {
     using Statements = std::vector<std::string>;
     const std::string table = quote_name(target.schema, target.table);
     std::vector<std::string> warnings;
@@ -49,32 +48,22 @@ Result<std::vector<std::string>> reshape_sql(const SchemaChange& c, const TableN
                 return Statements{fmt::format("ALTER TABLE {} RENAME COLUMN {} TO {}", table,
                                               quote_name(c.old_name), quote_name(c.new_name))};
             if (old == nullptr) return fail(ErrorCode::not_found, "no column " + c.old_name);
-            std::string type = old->column_type;
-            if (!old->charset.empty())
-                type += fmt::format(" CHARACTER SET {} COLLATE {}", old->charset, old->collation);
-            return Statements{fmt::format("ALTER TABLE {} CHANGE COLUMN {} {} {}{}", table,
-                                          quote_name(c.old_name), quote_name(c.new_name), type,
-                                          old->not_null ? " NOT NULL" : " NULL")};
+            return Statements{fmt::format("ALTER TABLE {} CHANGE COLUMN {} {} {}", table,
+                                          quote_name(c.old_name), quote_name(c.new_name),
+                                          standing_definition(*old, standing_type(*old), facts))};
         }
         case SchemaChange::Kind::change_type: {
             const TargetColumn* old = now.column(c.column.name);
-            ColumnSchema column = c.column;
-            if (old != nullptr) column.not_null = old->not_null;  // its nullability stays
-            std::string d = GW_TRY(definition(column));
-            // what MODIFY does not repeat it takes away
-            if (old != nullptr && !x.same_family()) {
-                const auto bracket = d.find(')');
-                const auto end = std::min(bracket == std::string::npos ? d.find(' ') : bracket + 1, d.size());
-                std::string type = d.substr(0, end);
-                std::ranges::transform(type, type.begin(), [](unsigned char letter) {
-                    return static_cast<char>(std::tolower(letter));
-                });
-                const auto to = parse_type(type, "");
-                if (to && to->kind == TypeKind::varchar && old->data_type == "varbinary")  // a key of ours
-                    d.replace(0, end, fmt::format("VARBINARY({})", 4 * to->length));
-                else if (to && (to->kind == TypeKind::varchar || to->kind == TypeKind::text) &&
-                         !old->charset.empty())
-                    d.insert(end, fmt::format(" CHARACTER SET {} COLLATE {}", old->charset, old->collation));
+            std::string d = GW_TRY(definition(c.column));
+            // only the type is the source's
+            if (old != nullptr && !old->generated && !c.column.generated) {
+                std::string type = column_type_sql(c.column, x, facts, known, warnings);
+                const bool limited = type.starts_with("VARCHAR(");
+                if (!x.same_family() && limited && old->data_type == "varbinary")  // a key of ours
+                    type = fmt::format("VARBINARY({})", 4 * std::strtoul(type.c_str() + 8, nullptr, 10));
+                else if (!x.same_family() && (limited || type == "LONGTEXT") && !old->charset.empty())
+                    type += fmt::format(" CHARACTER SET {} COLLATE {}", old->charset, old->collation);
+                d = standing_definition(*old, type, facts, values);
             }
             return Statements{
                 fmt::format("ALTER TABLE {} MODIFY COLUMN {} {}", table, quote_name(c.column.name), d)};

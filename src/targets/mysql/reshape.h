@@ -12,11 +12,10 @@
 
 namespace godwit::mysql {
 
-[[nodiscard]] Result<std::vector<std::string>> reshape_sql(const SchemaChange& change,
-                                                           const TableName& target, const TargetTable& now,
-                                                           const TargetContext& context,
-                                                           const ServerFacts& facts,
-                                                           const std::set<std::string>& known_collations);
+// Without `values` a column whose type changes gives up DEFAULT, ON UPDATE and AUTO_INCREMENT.
+[[nodiscard]] Result<std::vector<std::string>> reshape_sql(
+    const SchemaChange& change, const TableName& target, const TargetTable& now, const TargetContext& context,
+    const ServerFacts& facts, const std::set<std::string>& known_collations, bool values = true);
 // What the change means to the ledger.
 [[nodiscard]] std::vector<std::string> ledger_change_sql(const std::string& task, const SchemaChange& change,
                                                          const TargetContext& context);

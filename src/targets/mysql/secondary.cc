@@ -30,14 +30,6 @@ Result<std::set<std::string>> constraints_of(Connection& c, const TableName& tab
     return out;
 }
 
-// As it stands; MODIFY takes away what it does not repeat.
-std::string definition_of(const TargetColumn& c) {
-    std::string sql = c.quoted + " " + c.column_type;
-    if (!c.charset.empty()) sql += fmt::format(" CHARACTER SET {} COLLATE {}", c.charset, c.collation);
-    return sql + (c.not_null ? " NOT NULL" : " NULL") + (c.auto_increment ? " AUTO_INCREMENT" : "") +
-           (c.invisible ? " INVISIBLE" : "");
-}
-
 // One statement on one table; what was not made goes to `left`.
 void change(Connection& c, const TargetContext& x, const TableName& name, const std::string& object,
             const std::string& action, std::vector<std::string>& left) {
@@ -58,7 +50,7 @@ void change(Connection& c, const TargetContext& x, const TableName& name, const 
 }  // namespace
 
 Result<std::vector<std::string>> create_own_objects(Connection& c, const TargetContext& x,
-                                                    const TableSchema& table) {
+                                                    const ServerFacts& facts, const TableSchema& table) {
     std::vector<std::string> left;
     const TableName name = x.name_of(table.name);
     const auto now = GW_TRY(read_table(c, name));
@@ -75,7 +67,10 @@ Result<std::vector<std::string>> create_own_objects(Connection& c, const TargetC
             here != nullptr && !here->has_default && !column.default_expression.empty() &&
             column.default_expression.find(" ON UPDATE ") == std::string::npos)
             change(c, x, name, "default of column " + column.name,
-                   "MODIFY COLUMN " + definition_of(*here) + " DEFAULT " + column.default_expression, left);
+                   fmt::format("MODIFY COLUMN {} {} DEFAULT {}", here->quoted,
+                               standing_definition(*here, standing_type(*here), facts),
+                               column.default_expression),
+                   left);
     return left;
 }
 
@@ -92,7 +87,8 @@ Result<std::vector<std::string>> create_secondary_objects(Sessions& sessions, co
     // Behind a statement that waits for readers all writers wait, changes of the task among them.
     GW_CHECK(c.run(fmt::format("SET SESSION lock_wait_timeout = {}", kWait.count())));
     for (const auto& t : tables)
-        for (auto& text : GW_TRY(create_own_objects(c, x, t))) left.push_back(std::move(text));
+        for (auto& text : GW_TRY(create_own_objects(c, x, sessions.facts(), t)))
+            left.push_back(std::move(text));
     // last: they need the keys of other tables
     for (const auto& t : tables) {
         const TableName name = x.name_of(t.name);

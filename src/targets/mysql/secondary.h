@@ -14,6 +14,7 @@ namespace godwit::mysql {
 // name.
 [[nodiscard]] Result<std::vector<std::string>> create_own_objects(Connection& connection,
                                                                   const TargetContext& context,
+                                                                  const ServerFacts& facts,
                                                                   const TableSchema& table);
 // From the source's own DDL, so only between servers of this family. Returns what was not made, by name.
 [[nodiscard]] Result<std::vector<std::string>> create_secondary_objects(

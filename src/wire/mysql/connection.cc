@@ -48,8 +48,8 @@ ErrorCode code_of(unsigned number, std::string_view state) {
     if (one_of(number, {1022, 1048, 1062, 1169, 1216, 1217, 1364, 1451, 1452, 1557, 1586, 1761, 1762, 1859,
                         3819, 4025}))
         return ErrorCode::conflict;
-    if (one_of(number, {1264, 1265, 1292, 1300, 1366, 1367, 1406, 1411, 1416, 1441, 1525, 1526, 1690, 3140,
-                        3141, 3144, 3156, 4038, 4079}) ||
+    if (one_of(number, {1264, 1265, 1292, 1300, 1366, 1367, 1406, 1411, 1416, 1441, 1525,
+                        1526, 1690, 1977, 3140, 3141, 3144, 3156, 3854, 4038, 4079}) ||
         state.starts_with("22"))
         return ErrorCode::invalid_argument;
     if (one_of(number, {1235, 1148, 1178, 3948, 4166}) || state.starts_with("0A"))
@@ -79,6 +79,7 @@ std::string without_values(unsigned number, std::string_view text) {
     }
     if (one_of(number, {1064, 1149})) return head(" near '");
     if (one_of(number, {1367, 1526, 1690})) return head(number == 1526 ? " for value" : " '");
+    if (one_of(number, {1977, 3854})) return "Cannot convert a character to the column's character set";
     const auto value = text.find(": '");
     if (value == std::string_view::npos) {
         const auto quoted = text.find(": \"");

@@ -331,6 +331,52 @@ TEST_P(MyApplyTest, WeakKeysAreMatchedByTheirBytes) {
     EXPECT_FALSE(strict->prepare(table, PrepMode::truncate, {std::string(kRowsLoad)}, {}));
 }
 
+// Goal: a value that the column cannot hold is no row's, also where '?' stands for it when it is converted.
+TEST_P(MyApplyTest, WhatAColumnCannotHoldMeetsNoOtherRow) {
+    const std::string snowman = "\xE2\x98\x83", dollars = "\xEF\xBC\x84", euro = "\xE2\x82\xAC";
+    auto target = process();
+    for (const std::string charset : {"latin1", "gbk", "utf8"}) {
+        const std::string missing = charset == "utf8" ? "\xF0\x9F\x98\x80" : snowman,
+                          held = charset == "gbk" ? dollars : euro;
+        for (const std::size_t keys : {1, 2, 0}) {
+            host_.run("DROP TABLE IF EXISTS gw_test.t");
+            host_.run("CREATE TABLE gw_test.t (id varchar(20), n int, s varchar(20)" +
+                      std::string(keys == 1   ? ", PRIMARY KEY (id)"
+                                  : keys == 2 ? ", PRIMARY KEY (id, n)"
+                                              : "") +
+                      ") CHARACTER SET " + charset);
+            const auto table =
+                schema_of("t", {column("id", kText), column("n", kInt), column("s", kText)}, keys);
+            filled(*target, table, "?\t1\told\n" + held + "\t1\told\n", 2, PrepMode::do_nothing);
+            auto a = applier(*target, table);
+            for (const auto mode : {Applier::Mode::fast, Applier::Mode::careful}) {
+                ASSERT_OK(a->begin(mode));
+                ASSERT_OK(update(*a, {text(missing), text("1"), text("old")},
+                                 {text(missing), text("1"), text("wrong")}));
+                ASSERT_OK(remove(*a, {text(missing), text("1"), text("old")}));
+                if (mode == Applier::Mode::fast) {
+                    EXPECT_FALSE(commit(*a)) << charset << keys;
+                    a->abort();
+                } else {
+                    EXPECT_OK(commit(*a));
+                    EXPECT_EQ(a->take_conflicts().size(), 2U) << charset << keys;
+                }
+            }
+            EXPECT_EQ(host_.ask("SELECT count(*) FROM gw_test.t WHERE s = 'old'"), "2") << charset << keys;
+            // MySQL 8 remarks on each use of that character set
+            const auto mode = charset == "utf8" ? Applier::Mode::careful : Applier::Mode::fast;
+            ASSERT_OK(a->begin(mode));
+            ASSERT_OK(update(*a, {text(held), text("1"), text("old")}, {text(held), text("1"), text("new")}));
+            ASSERT_OK(commit(*a));
+            ASSERT_OK(a->begin(mode));
+            ASSERT_OK(remove(*a, {text("?"), text("1"), text("old")}));
+            ASSERT_OK(commit(*a));
+            EXPECT_TRUE(a->take_conflicts().empty());
+            EXPECT_EQ(host_.ask("SELECT id, s FROM gw_test.t"), held + "|new");
+        }
+    }
+}
+
 TEST_P(MyApplyTest, ZeroIsAValueOfAnAutoIncrement) {
     host_.run(
         "CREATE TABLE gw_test.t (id int auto_increment primary key, s varchar(20)) auto_increment = 50");
@@ -527,6 +573,30 @@ TEST_P(MyApplyTest, AnOverwritingRowLeavesItsOldKey) {
     EXPECT_EQ(rows(), "2|moved\n4|made");
 }
 
+// Goal: an overwritten row keeps the columns that only the target has.
+TEST_P(MyApplyTest, AnOverwrittenRowKeepsWhatTheSourceDoesNotHave) {
+    auto target = process();
+    ConflictPolicy policy;
+    policy.insert_exists = policy.update_missing = ConflictAction::overwrite;
+    for (const auto mode : {Applier::Mode::careful, Applier::Mode::converging}) {
+        host_.run(
+            "DROP TABLE IF EXISTS gw_test.t; CREATE TABLE gw_test.t (id int PRIMARY KEY, s varchar(100), "
+            "note varchar(20) DEFAULT 'none', at timestamp(6) NOT NULL DEFAULT '2001-01-01' ON UPDATE "
+            "current_timestamp(6))");
+        filled(*target, table_, "1\ta\n2\tb\n5\te\n", 3, PrepMode::do_nothing);
+        host_.run("UPDATE gw_test.t SET note = concat('mine ', id), at = '2002-02-02'");
+        auto a = applier(*target, table_, policy);
+        ASSERT_OK(a->begin(mode));
+        ASSERT_OK(insert(*a, {text("1"), text("again")}));
+        ASSERT_OK(update(*a, {text("5"), text("e")}, {text("2"), text("moved")}));  // 2 is there
+        ASSERT_OK(update(*a, {text("3"), text("made")}));
+        ASSERT_OK(commit(*a));
+        EXPECT_EQ(host_.ask("SELECT id, s, note, date(at) FROM gw_test.t ORDER BY id"),
+                  "1|again|mine 1|2002-02-02\n2|moved|mine 2|2002-02-02\n3|made|none|2001-01-01");
+        host_.run("DROP TABLE gw_test.t");
+    }
+}
+
 // Goal: a suspension is what its transaction makes of the table, whatever state the table reached otherwise,
 // and goes with the transaction.
 TEST_P(MyApplyTest, ASuspensionIsTheLastWord) {
@@ -613,6 +683,68 @@ TEST_P(MyApplyTest, AWiderTextComparesAsBefore) {
     EXPECT_EQ(host_.ask("SELECT lower(column_type) FROM information_schema.columns WHERE table_schema = "
                         "'gw_test' AND table_name = 't' AND column_name = 'b'"),
               "varbinary(200)");
+}
+
+// Goal: a column that gets another type keeps all else that it has, and gives up only what does not go with
+// it.
+TEST_P(MyApplyTest, AColumnOfAnotherTypeKeepsItsOwn) {
+    for (const bool own : {false, true}) {
+        auto target = process(own ? "mysql" : "postgres");
+        host_.run(
+            "DROP TABLE IF EXISTS gw_test.t; CREATE TABLE gw_test.t (id int AUTO_INCREMENT PRIMARY KEY "
+            "COMMENT "
+            "'it''s', s varchar(20) COLLATE utf8mb4_bin NOT NULL DEFAULT 'it''s \\\\', n smallint DEFAULT 5, "
+            "at datetime DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, e varchar(30) DEFAULT "
+            "(concat('a', 'b')), l varchar(9) DEFAULT 'x', w varchar(9) DEFAULT 'word', b bit(4) DEFAULT "
+            "b'101')");
+        auto t =
+            schema_of("t", {native("id", "int", "", true), native("s", "varchar(20)", "utf8mb4_bin", true),
+                            native("n", "smallint"), native("at", "datetime"), native("e", "varchar(30)"),
+                            native("l", "varchar(9)"), native("w", "varchar(9)"), native("b", "bit(4)")});
+        const std::vector<PortableType> kinds{kInt,
+                                              kText,
+                                              {.kind = PortableKind::int2},
+                                              {.kind = PortableKind::datetime},
+                                              kText,
+                                              kText,
+                                              kText,
+                                              {.kind = PortableKind::bytes, .length = 1}};
+        for (std::size_t i = 0; i < kinds.size(); ++i) t.columns[i].portable = kinds[i];
+        filled(*target, t, "", 0, PrepMode::truncate);
+        auto a = applier(*target, t);
+        const auto change = [&](const std::string& name, PortableType portable, const std::string& type) {
+            SchemaChange c;
+            c.kind = SchemaChange::Kind::change_type;
+            c.table = t.name;
+            c.column = native(name, type, type.find("char") != std::string::npos ? "utf8mb4_bin" : "");
+            c.column.portable = portable;
+            ASSERT_OK(a->begin(Applier::Mode::fast));
+            EXPECT_OK(a->change_schema(c));
+            ASSERT_OK(a->commit({}, {}));
+        };
+        const PortableType big{.kind = PortableKind::int8}, wide{.kind = PortableKind::wstring, .length = 50};
+        change("id", big, "bigint");
+        change("s", wide, "varchar(50)");
+        change("n", big, "bigint");
+        change("at", {.kind = PortableKind::datetime, .scale = 0}, "datetime");
+        change("e", wide, "varchar(50)");
+        change("l", {.kind = PortableKind::nclob}, "longtext");
+        change("w", big, "bigint");
+        if (own) change("b", {.kind = PortableKind::bytes, .length = 1}, "bit(7)");
+        const auto look = [&](const std::string& name) {
+            return host_.ask(
+                "SELECT data_type, is_nullable, lower(extra), column_comment, collation_name FROM "
+                "information_schema.columns WHERE table_schema = 'gw_test' AND column_name = '" +
+                name + "'");
+        };
+        EXPECT_EQ(look("id"), "bigint|NO|auto_increment|it's|NULL");
+        EXPECT_EQ(look("s"), "varchar|NO|||utf8mb4_bin");
+        EXPECT_THAT(look("at"), testing::HasSubstr("on update current_timestamp"));
+        EXPECT_EQ(look("w"), "bigint|YES|||NULL");
+        host_.run("INSERT INTO gw_test.t () VALUES ()");
+        EXPECT_EQ(host_.ask("SELECT id, s, n, at > now() - INTERVAL 1 HOUR, e, l, w, b + 0 FROM gw_test.t"),
+                  "1|it's \\|5|1|ab|x|NULL|5");
+    }
 }
 
 TEST_P(MyApplyTest, ChangesOfShapeMayComeTwice) {
