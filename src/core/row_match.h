@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "base/failpoint.h"
 #include "core/change.h"
 #include "core/table.h"
 
@@ -19,6 +20,14 @@ struct RowMatch {
 inline RowMatch row_match(const Relation& relation, const TableSchema& source_table) {
     RowMatch out;
     out.keys = {source_table.identity_columns.begin(), source_table.identity_columns.end()};
+    // Where the log says itself which columns name its rows, the catalogue may have been read before that, or
+    // behind it.
+    if (relation.identity == RowIdentity::key && GW_RULE("match.keys_of_log")) {
+        std::set<std::string> named;
+        for (const auto& c : relation.columns)
+            if (c.identity) named.insert(c.name);
+        if (!named.empty()) out.keys = std::move(named);
+    }
     // All that the log carries is no key, unless the table says that it is.
     const bool whole = std::ranges::all_of(source_table.columns, [&](const ColumnSchema& c) {
         return c.generated || out.keys.contains(c.name);

@@ -47,5 +47,22 @@ TEST(RowMatch, a_key_names_the_row_though_all_of_it_is_sent) {
     EXPECT_FALSE(row_match(everything.relation, everything.table).all);
 }
 
+TEST(RowMatch, the_log_says_which_columns_are_its_key) {
+    Case moved({"a", "b"}, {"a"});
+    moved.table.primary_key = {"a"};
+    moved.table.identity = moved.relation.identity = RowIdentity::key;
+    moved.relation.columns[0].identity = false;
+    EXPECT_EQ(row_match(moved.relation, moved.table).keys, std::set<std::string>{"b"});
+    EXPECT_TRUE(row_match(moved.relation, moved.table).keyed);
+    // the whole row named it when the catalogue was read
+    moved.table.primary_key.clear();
+    moved.table.identity = RowIdentity::full;
+    moved.table.identity_columns = {"a", "b"};
+    EXPECT_EQ(row_match(moved.relation, moved.table).keys, std::set<std::string>{"b"});
+    // a log that does not say it
+    moved.relation.columns[1].identity = false;
+    EXPECT_EQ(row_match(moved.relation, moved.table).keys, (std::set<std::string>{"a", "b"}));
+}
+
 }  // namespace
 }  // namespace godwit

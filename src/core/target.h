@@ -80,6 +80,15 @@ struct TaskIdentity {
     std::string target_schema;  // TargetMetadata.TargetSchema; empty: the source's
 };
 
+// Two tables of a task that the target's naming takes for one. Loads, TRUNCATE and errors of either would be
+// the other's: it is refused before the first row.
+[[nodiscard]] inline std::unexpected<Error> two_sources(const TableName& target, const TableName& other) {
+    return fail(ErrorCode::failed_precondition,
+                "table " + target.text() + " of the target holds the rows of source table " + other.text() +
+                    " already, and one task cannot keep two tables in one: exclude either in the table "
+                    "mappings, or do without TargetSchema or DatabaseName, which give them one name");
+}
+
 // One writing session; use by one thread at a time.
 class SliceWriter {
 public:

@@ -821,6 +821,13 @@ Result<bool> Task::renamed_away(const TableName& name) {
     });
 }
 
+// Do the mappings select it under the name that it has?
+Result<bool> Task::taken(const TableSchema& table) {
+    if (selection_->selects(table.name, table.is_view)) return true;
+    const auto tables = GW_TRY(source_.tables(*selection_));  // partitions are selected with their table
+    return std::ranges::find(tables, table.name, &TableSchema::name) != tables.end();
+}
+
 // It is loaded when the catalogue's poll has given it the name that it has at the source.
 Result<> Task::wait_for_name(const TableName& name) {
     const std::string reason = fmt::format("it has another name now: {}", kLoadedAnew);
@@ -882,6 +889,7 @@ Result<> Task::reload_table(const TableName& name, std::stop_token stop) {
     std::vector<TableName> invalidated;  // of the last try
     for (int tries = 0; tries < kLoadTriesMax && !stop.stop_requested(); ++tries) {
         auto schema = source_.describe(name);
+        if (schema && !GW_TRY(taken(*schema))) schema = fail(ErrorCode::not_found, "");
         if (!schema) {
             if (schema.error().code != ErrorCode::not_found) return std::unexpected(schema.error());
             for (const auto& other : invalidated)  // bound to it: left with it, and still to be loaded

@@ -64,6 +64,7 @@ private:
     Result<std::vector<TableSchema>> bound_tables(const TableSchema& first);
     Result<bool> renamed_away(const TableName& name);
     Result<> wait_for_name(const TableName& name);
+    Result<bool> taken(const TableSchema& table);
     Result<> leave_gone(const TableName& name);
     Result<std::vector<TableName>> prepare_reload(const std::vector<TableSchema>& tables,
                                                   const LoadContext& context);

@@ -9,7 +9,7 @@ import pytest
 from live import difference
 from pg import PgServer
 from server import give_to_server_user
-from task_process import TaskProcess
+from task_process import TaskProcess, select
 
 
 def make_standby(primary):
@@ -257,3 +257,134 @@ def test_a_standby_is_looked_at():
                 task.wait_for(lambda: task.on_target(new) == [(30,)], 30, "the new column")
         finally:
             standby.close()
+
+
+IDENTITIES = {
+    # another index names the rows, or the key is another, or there is none and all of the row names it
+    "by_index": ("alter table by_index replica identity using index by_index_code_key",),
+    "other_key": (
+        "begin; alter table other_key drop constraint other_key_pkey; create unique index k on other_key (code);"
+        "alter table other_key add primary key using index k; commit",
+    ),
+    "whole": ("alter table whole replica identity full", "alter table whole drop constraint whole_pkey"),
+    "gains_key": ("alter table gains_key add primary key (code)", "alter table gains_key replica identity default"),
+}
+
+
+@pytest.mark.parametrize("plugin", ["pgoutput", "test_decoding"])
+def test_rows_that_are_named_otherwise(make_task, plugin):
+    """The log's rows come by the identity of their time, which no column's definition shows."""
+    columns = "code text not null unique, v int"
+    task = make_task(
+        f"marks_named_{plugin}",
+        *(f"create table {t} (id int primary key, {columns})" for t in IDENTITIES if t != "gains_key"),
+        f"create table gains_key (id int not null, {columns}); alter table gains_key replica identity full",
+        *(f"insert into {t} select g, 'c' || g, g from generate_series(1, 300) g" for t in IDENTITIES),
+        source_attributes={"pluginname": plugin},
+    )
+
+    def write(first):
+        for t in IDENTITIES:
+            do(
+                task,
+                f"delete from {t} where id = {first}",
+                f"update {t} set v = -v where id between {first} and {first + 50}",
+                f"update {t} set code = code || 'x' where id in ({first + 2}, {first + 3})",
+                f"update {t} set id = id + 1000 where id in ({first + 3}, {first + 4})",
+                f"update {t} set id = id + 1000, code = 'y' || id where id = {first + 5}",
+            )
+
+    write(1)
+    for statements in IDENTITIES.values():
+        do(task, *statements)
+    write(60)
+    # pgoutput says what names its rows, unless it is all of a row
+    becomes_equal(task, *IDENTITIES, reloaded=("whole",) if plugin == "pgoutput" else tuple(IDENTITIES))
+    task.kill()
+    task.start("resume")
+    write(120)
+    name = task.source_database
+    task.wait_for(lambda: not difference(task.source, name, task.target, name, tuple(IDENTITIES)), 60, "equal")
+    assert task.stop() == 0, task.log_text()
+
+
+def test_a_table_that_leaves_the_mappings_keeps_its_rows(make_task):
+    """Renamed to a name that nobody selects, and a row of it comes before the catalogue is looked at."""
+    task = make_task(
+        "marks_leaves_mappings",
+        "create table a (id int primary key, v int); insert into a select g, g from generate_series(1, 100) g",
+        mappings=select("public", "a"),
+    )
+    do(
+        task,
+        "alter table a rename to a_old; create table a (id int primary key, w text)",
+        "insert into a_old values (1000, 1)",
+        "insert into a select g, 'new' from generate_series(1, 7) g",
+    )
+    task.wait_for(lambda: "which the table mappings do not select" in task.log_text(300), 30, "it has left")
+    becomes_equal(task, "a", reloaded=("a",))
+    do(task, "insert into a values (8, 'newer')", "insert into a_old values (1001, 1)")
+    becomes_equal(task, "a", reloaded=("a",))
+    assert task.on_target("select count(*) >= 100 from a_old") == [(True,)]
+    assert set(task.phases()) == {"a"}
+    assert task.stop() == 0, task.log_text()
+
+
+@pytest.mark.parametrize("capture", ["test_decoding", "all tables"])
+def test_unlogged_while_the_task_stood(make_task, capture):
+    name = f"marks_unlogged_{capture[:3]}"
+    attributes = {"pluginname": "test_decoding"} if capture == "test_decoding" else {"publicationname": "everything"}
+    task = make_task(
+        name,
+        "create publication everything for all tables",
+        *(
+            f"create table {t} (id int primary key, v int); insert into {t} select g, g from generate_series(1, 100) g"
+            for t in ("loaded", "cleaned")
+        ),
+        source_attributes=attributes,
+    )
+    assert task.stop() == 0, task.log_text()
+    do(
+        task,
+        "alter table loaded set unlogged",
+        "insert into loaded select g, g from generate_series(1000, 3000) g",
+        "alter table loaded set logged",
+        "insert into loaded values (5000, 5)",
+        "vacuum full cleaned",
+    )
+    task.start("resume")
+    becomes_equal(task, "loaded", "cleaned", reloaded=("loaded", "cleaned"))
+    assert task.stop() == 0, task.log_text()
+
+
+def test_a_publication_that_was_another_one_for_a_while(make_task):
+    """Altered and altered back while the task stands, then a table taken out and put back while it runs."""
+    task = make_task(
+        "marks_publication",
+        *(
+            f"create table {t} (id int primary key, v int); insert into {t} select g, g from generate_series(1, 100) g"
+            for t in ("a", "b")
+        ),
+        "create publication mine for table a, b",
+        source_attributes={"publicationname": "mine"},
+    )
+    becomes_equal(task, "a", "b")
+    task.wait_for(lambda: (task.folder / "publication").exists(), 30, "a look is kept")
+    task.kill()
+    do(
+        task,
+        "alter publication mine drop table a",
+        "update a set v = -v where id < 50",
+        "alter publication mine add table a",
+        "update a set v = 7 where id = 60",
+    )
+    task.start("resume")
+    becomes_equal(task, "a", "b", reloaded=("a",))
+    do(
+        task,
+        "alter publication mine set (publish = 'insert')",
+        "delete from b where id > 90",
+        "alter publication mine set (publish = 'insert, update, delete, truncate')",
+    )
+    becomes_equal(task, "a", "b", reloaded=("a", "b"))
+    assert task.stop() == 0, task.log_text()

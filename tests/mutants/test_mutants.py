@@ -50,6 +50,13 @@ KILLERS = {
     ),
     "resume.cut_load": "../pairs/test_changes_only.py::test_a_new_table_whose_load_is_cut_short[mariadb]",
     "load.same_table": "../faults/test_resumed.py::test_names_that_change_hands",
+    "prepare.single_source": "../pairs/test_refused.py::test_two_tables_under_one_name[postgres]",
+    "match.keys_of_log": "../faults/test_catalogue_marks.py::test_rows_that_are_named_otherwise[pgoutput]",
+    "identity.reload": "../faults/test_catalogue_marks.py::test_rows_that_are_named_otherwise[test_decoding]",
+    "poll.publication_touched": (
+        "../faults/test_catalogue_marks.py::test_a_publication_that_was_another_one_for_a_while"
+    ),
+    "poll.unlogged_meanwhile": "../faults/test_catalogue_marks.py::test_unlogged_while_the_task_stood[all tables]",
     "resume.guarded_load": "../faults/test_resumed.py::test_the_spool_of_a_load_that_is_not_done",
     "resume.same_source": "test_resume_same_source",
     "spool.checksum": "test_spool_checksum",

@@ -7,9 +7,11 @@ PostgreSQL to PostgreSQL.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -291,6 +293,24 @@ def test_reloads_that_are_killed(pair: Pair, number: int) -> None:
         pair.prove_equal()
 
 
+@contextlib.contextmanager
+def every(seconds: float, work: Callable[[], None]) -> Iterator[None]:
+    """Beside what the block does, on a thread of its own."""
+    end = threading.Event()
+
+    def run() -> None:
+        while not end.wait(seconds):
+            work()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
 @rounds(3)
 @pairs(("postgres", "mysql"))
 def test_changes_that_wait_on_disk(pair: Pair, number: int) -> None:
@@ -313,10 +333,18 @@ def test_changes_that_wait_on_disk(pair: Pair, number: int) -> None:
             blocker.execute("lock table wide in access exclusive mode")
         with connect(pair.source, pair.schema) as w, w.cursor() as writer:
             for turn, point in enumerate(points):
-                for n in range(3):
-                    writer.execute("update wide set n = %s, big = %s", (turn * 10 + n, f"{n}" * 60_000))
+                numbers = itertools.count(turn * 100)
+
+                def write(numbers: itertools.count[int] = numbers) -> None:
+                    n = next(numbers)
+                    writer.execute("update wide set n = %s, big = %s", (n, f"{n % 10}" * 60_000))
                     w.commit()
-                assert pair.at("resume", point, 40), f"{point}: {task.report()} {task.log_text()}"
+
+                for _ in range(3):
+                    write()
+                # one sync may hold all of it: the next one comes with new changes
+                with every(1, write):
+                    assert pair.at("resume", point, 40), f"{point}: {task.report()} {task.log_text()}"
     with pair.traffic(700 + number) as traffic:
         task.start("resume")
         task.wait_state("running")

@@ -6,6 +6,7 @@ import threading
 import uuid
 
 import pymysql
+import pytest
 from my import MyServer
 from pg import PgServer
 from task_process import TaskProcess, select
@@ -104,3 +105,34 @@ def test_a_date_that_does_not_exist(mariadb: MyServer, postgres: PgServer) -> No
         task.wait_for(lambda: task.table("t").get("state") == "Table error", 30, alive=False)
         assert "a date that does not exist" in task.table("t")["detail"]
         assert postgres.sql(f"select count(*) from {schema}.t") == [(0,)]
+
+
+@pytest.mark.parametrize("flavour", ["postgres", "mariadb", "mysql"])
+def test_two_tables_under_one_name(request: pytest.FixtureRequest, postgres: PgServer, flavour: str) -> None:
+    """A reload or a TRUNCATE of either would take the other's rows, so the second is refused."""
+    schema = "u" + uuid.uuid4().hex[:8]
+    with PgServer() as source:
+        for n in (1, 2):
+            source.sql(f"create schema {schema}_{n}")
+            source.sql(f"create table {schema}_{n}.t (id int primary key, v int)")
+            source.sql(f"insert into {schema}_{n}.t select g, {n} from generate_series(1, 50) g")
+        target = postgres if flavour == "postgres" else request.getfixturevalue(flavour)
+        with TaskProcess(
+            source,
+            target,
+            "postgres",
+            "postgres" if flavour == "postgres" else "",
+            mappings=select(f"{schema}%"),
+            settings={"TargetMetadata": {"TargetSchema": schema}},
+        ) as task:
+            task.start("fresh")
+            task.wait_loaded()
+            refused = [t for t in task.report()["tables"] if t["state"] == "Table error"]
+            assert len(refused) == 1 and "one task cannot keep two tables in one" in refused[0]["detail"], refused
+            other = 3 - int(refused[0]["name"]["schema"][-1])
+            source.sql(f"truncate {schema}_{3 - other}.t")
+            source.sql(f"insert into {schema}_{other}.t values (51, {other})")
+            task.wait_caught_up()
+            found = target.sql(f"select count(*), min(v), max(v) from {schema}.t")[0]
+            assert [int(n) for n in found] == [51, other, other]
+            assert task.stop() == 0

@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <sstream>
+#include <utility>
 
 #include "base/failpoint.h"
+#include "base/files.h"
 
 namespace godwit::postgres {
 namespace {
@@ -356,25 +359,77 @@ Result<> drop_publications(pg::Connection& session, const std::string& slot) {
 }
 
 Result<ForeignPublication> read_foreign_publication(pg::Connection& session, const std::string& name) {
-    const auto rows = GW_TRY(session.query(
-        "SELECT p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, "
-        "coalesce((to_jsonb(p)->>'pubviaroot')::bool, false),"
-        " t.schemaname, t.tablename FROM pg_publication p LEFT JOIN pg_publication_tables t USING (pubname)"
-        " WHERE p.pubname = $1 ORDER BY 6, 7",
-        {name}));
+    const auto rows =
+        GW_TRY(session.query("SELECT p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, "
+                             "coalesce((to_jsonb(p)->>'pubviaroot')::bool, false),"
+                             " t.schemaname, t.tablename, concat(p.oid, ' ', p.xmin) FROM pg_publication p "
+                             "LEFT JOIN pg_publication_tables t USING (pubname)"
+                             " WHERE p.pubname = $1 ORDER BY 6, 7",
+                             {name}));
     if (rows.size() == 0)
         return fail(ErrorCode::not_found, fmt::format("publication \"{}\" does not exist", name));
-    ForeignPublication out{rows.flag(0, 0), rows.flag(0, 1), rows.flag(0, 2),
-                           rows.flag(0, 3), rows.flag(0, 4), {}};
+    ForeignPublication out{rows.flag(0, 0),
+                           rows.flag(0, 1),
+                           rows.flag(0, 2),
+                           rows.flag(0, 3),
+                           rows.flag(0, 4),
+                           {},
+                           {},
+                           {},
+                           rows.text(0, 7),
+                           {}};
     for (int i = 0; i < rows.size(); ++i)
         if (!rows.null(i, 5)) out.tables.push_back({rows.text(i, 5), rows.text(i, 6)});
-    const auto limited = GW_TRY(session.query(
-        "SELECT n.nspname, c.relname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid"
+    const auto listed = GW_TRY(session.query(
+        "SELECT n.nspname, c.relname, j->>'prattrs' IS NOT NULL OR j->>'prqual' IS NOT NULL, c.oid,"
+        " concat(r.oid, ' ', r.xmin)"
+        " FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid"
         " JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace, to_jsonb(r) j"
-        " WHERE p.pubname = $1 AND (j->>'prattrs' IS NOT NULL OR j->>'prqual' IS NOT NULL)",
+        " WHERE p.pubname = $1",
         {name}));
-    for (int i = 0; i < limited.size(); ++i) out.limited.insert({limited.text(i, 0), limited.text(i, 1)});
+    for (int i = 0; i < listed.size(); ++i) {
+        TableName table{listed.text(i, 0), listed.text(i, 1)};
+        if (listed.flag(i, 2)) out.limited.insert(table);
+        out.versions[static_cast<std::uint64_t>(listed.number(i, 3))] = listed.text(i, 4);
+        out.listed.insert(std::move(table));
+    }
     return out;
+}
+
+Result<> PublicationWatch::look(const ForeignPublication& now) {
+    if (!std::exchange(read_, true)) {
+        const auto text = read_file(file_);
+        std::istringstream in(text.value_or(""));
+        std::uint64_t id = 0;
+        for (std::string version; in >> id && std::getline(in >> std::ws, version);)
+            before_[id] = std::move(version);
+    }
+    if (told_ && before_ != now_) {
+        std::string text;
+        for (const auto& [id, version] : now_) text += fmt::format("{} {}\n", id, version);
+        GW_CHECK(write_file(file_, text, true));
+        before_ = std::move(now_);
+    }
+    told_ = false;
+    now_ = now.versions;
+    now_[0] = now.version;
+    return {};
+}
+
+bool PublicationWatch::touched(std::uint64_t source_id) const {
+    const auto differs = [&](std::uint64_t id) {
+        const auto before = before_.find(id), now = now_.find(id);
+        return before != before_.end() && now != now_.end() && before->second != now->second;
+    };
+    return differs(0) || differs(source_id);
+}
+
+void PublicationWatch::forget() {
+    before_.clear();
+    now_.clear();
+    told_ = false;
+    std::error_code ignored;
+    std::filesystem::remove(file_, ignored);
 }
 
 Result<> check_foreign_publication(pg::Connection& session, const std::string& name,

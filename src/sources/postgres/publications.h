@@ -6,6 +6,8 @@
 // others). Both exist before the slot, else decoding of what was written before them fails.
 
 #include <cstdint>
+#include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -97,9 +99,33 @@ struct ForeignPublication {
     bool inserts = false, updates = false, deletes = false, truncates = false, via_root = false;
     std::vector<TableName> tables;
     std::set<TableName> limited;  // to some columns or rows
+    std::set<TableName> listed;   // by their names, not with their schema or with all
+    // Change when the publication, or its word on one table (by the relation's number), is touched, even if
+    // back and forth.
+    std::string version;
+    std::map<std::uint64_t, std::string> versions;
 };
 [[nodiscard]] Result<ForeignPublication> read_foreign_publication(pg::Connection& session,
                                                                   const std::string& name);
+// Was a user's publication altered between two looks, if only for a while? Its log lacks what it did not
+// publish when that was written. What a look has told is kept in a file when the next one begins: by then the
+// engine has acted on it. One thread at a time.
+class PublicationWatch {
+public:
+    explicit PublicationWatch(std::filesystem::path file) : file_(std::move(file)) {}
+    // Begins a look; told() ends it, what it has shown goes to the engine.
+    [[nodiscard]] Result<> look(const ForeignPublication& now);
+    // Since the last one that was told; false in the first one of a capture.
+    [[nodiscard]] bool touched(std::uint64_t source_id) const;
+    void told() { told_ = true; }
+    void forget();
+
+private:
+    const std::filesystem::path file_;
+    using Versions = std::map<std::uint64_t, std::string>;  // 0: the publication's own
+    Versions before_, now_;
+    bool read_ = false, told_ = false;
+};
 // failed_precondition says what it does not publish of these tables.
 [[nodiscard]] Result<> check_foreign_publication(pg::Connection& session, const std::string& name,
                                                  const std::vector<TableSchema>& tables);

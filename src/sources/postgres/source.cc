@@ -72,10 +72,20 @@ bool by_whole_row(const TableSchema& t) {
     return t.identity == RowIdentity::full && t.identity_columns != t.primary_key;
 }
 
+// By their numbers: a name that has changed names the same rows.
+std::vector<std::int32_t> identity_numbers(const TableSchema& t) {
+    std::vector<std::int32_t> out;
+    for (const auto& name : t.identity_columns) {
+        const ColumnSchema* column = t.column(name);
+        out.push_back(column == nullptr ? -1 : column->number);
+    }
+    return out;
+}
+
 // Changes of either are applied alike. Whether whole old rows come with a key says nothing of it.
 bool same_names(const TableSchema& a, const TableSchema& b) {
     return by_whole_row(a) == by_whole_row(b) &&
-           (by_whole_row(a) || a.identity_columns == b.identity_columns);
+           (by_whole_row(a) || identity_numbers(a) == identity_numbers(b));
 }
 
 // `now` for the records that still come of a table whose catalogue has said `before`. What was logged while
@@ -680,6 +690,7 @@ Result<Position> PostgresSource::begin_capture(const Position& from, const std::
                                                std::stop_token stop) {
     const std::lock_guard lock(control_mutex_);
     auto record = GW_TRY(slot_record(true));
+    own_publication_.forget();
     GW_CHECK(publish(tables, true));
     pg::Connection* c = GW_TRY(control());
     if (!record.ours) {
@@ -948,6 +959,7 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         else
             foreign = GW_TRY(read_foreign_publication(*c, own_publication));
     }
+    if (foreign) GW_CHECK(own_publication_.look(*foreign));
     // Behind it: what the catalogue shows was committed before this place of the log.
     const auto now = GW_TRY(
         c->query("SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() "
@@ -971,14 +983,19 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
     std::vector<std::uint32_t> absent;
     for (const auto& t : known)
         if (!by_id.contains(t.source_id)) absent.push_back(static_cast<std::uint32_t>(t.source_id));
-    std::map<std::uint64_t, TableName> unselected;  // they live under names that nobody selects
+    struct Elsewhere {
+        TableName name;
+        bool partition = false;
+    };
+    std::map<std::uint64_t, Elsewhere> unselected;  // they live under names that nobody selects
     if (!absent.empty()) {
         const auto rows = GW_TRY(
-            c->query("SELECT k.oid, n.nspname, k.relname FROM pg_catalog.pg_class k "
+            c->query("SELECT k.oid, n.nspname, k.relname, k.relispartition FROM pg_catalog.pg_class k "
                      "JOIN pg_catalog.pg_namespace n ON n.oid = k.relnamespace WHERE k.oid = ANY ($1::oid[])",
                      std::vector<pg::Param>{oid_array(absent)}));
         for (int i = 0; i < rows.size(); ++i)
-            unselected[static_cast<std::uint64_t>(rows.number(i, 0))] = {rows.text(i, 1), rows.text(i, 2)};
+            unselected[static_cast<std::uint64_t>(rows.number(i, 0))] = {{rows.text(i, 1), rows.text(i, 2)},
+                                                                         rows.flag(i, 3)};
     }
     const bool by_name = slot_ && slot_->plugin == "test_decoding";
     for (const auto& t : known) {
@@ -987,11 +1004,13 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
         const TableName* name = it == by_id.end() ? nullptr : &it->second->name;
         if (name == nullptr) {
             const auto other = unselected.find(t.source_id);
-            const bool left = other != unselected.end() && other->second != t.name;
+            // A partition of a table that is followed is no table of its own any more.
+            const bool left =
+                other != unselected.end() && !(other->second.name == t.name && other->second.partition);
             if (left)
                 report(CatalogueChange::Kind::rows_changed, t).reason =
                     fmt::format("table {} is {} now, which the table mappings do not select", t.name.text(),
-                                other->second.text());
+                                other->second.name.text());
             else
                 report(CatalogueChange::Kind::table_dropped, t);
             // The last rows of one that is gone are still to come; lines that name tables cannot be told from
@@ -1027,7 +1046,27 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
             why = fmt::format(
                 "publication {} leaves out some operations, so changes of table {} are not in the log",
                 own_publication, t.name.text());
-        // what the log's rows are named by, a root's relation does not say
+        if (why.empty() && logged && foreign && own_publication_.touched(t.source_id) &&
+            GW_RULE("poll.publication_touched"))
+            why = fmt::format(
+                "publication {} was altered, and what it left out of table {} until then is not in the log",
+                own_publication, t.name.text());
+        // What the log's rows are named by. pgoutput says it with the key's columns, for tables that are not
+        // partitioned; where it sends all of them it does not say which are a key, and test_decoding never.
+        if (why.empty() && logged && slot_ &&
+            (by_name || (!table.partitioned && table.identity == RowIdentity::full &&
+                         t.identity != RowIdentity::none)) &&
+            !same_names(t, table) && GW_RULE("identity.reload"))
+            why = fmt::format("the rows of table {} have another replica identity", t.name.text());
+        // TRUNCATE and VACUUM FULL give the rows another file, and so do SET UNLOGGED and SET LOGGED, between
+        // which no row is logged. The server refuses these for tables that a publication lists. While the
+        // task runs a poll sees the table without its log.
+        const bool may_go_unlogged = by_name || (foreign && !foreign->listed.contains(*name));
+        if (why.empty() && logged && slot_ && !looked_ && may_go_unlogged && !table.partitioned &&
+            t.storage_id != 0 && t.storage_id != table.storage_id && GW_RULE("poll.unlogged_meanwhile"))
+            why = fmt::format(
+                "table {} has another file than when the task stopped, and may have been unlogged meanwhile",
+                t.name.text());
         bool refreshed = table.leaves != t.leaves;
         const bool relabelled = table.partitioned && slot_ && slot_->plugin == "pgoutput";
         if (relabelled) {
@@ -1128,6 +1167,8 @@ Result<std::vector<CatalogueChange>> PostgresSource::poll_catalogue(const Select
                     t.name.text());
         }
     }
+    looked_ = true;
+    own_publication_.told();
     return changes;
 }
 

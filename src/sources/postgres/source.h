@@ -24,7 +24,9 @@ class LogStream;
 class PostgresSource final : public Source {
 public:
     PostgresSource(EndpointConfig endpoint, TaskContext context)
-        : endpoint_(std::move(endpoint)), context_(std::move(context)) {}
+        : endpoint_(std::move(endpoint)),
+          context_(std::move(context)),
+          own_publication_(std::filesystem::path(context_.task_folder) / "publication") {}
 
     Result<ServerTraits> open(bool capture) override;
     void target_is(const ServerTraits& target) override { target_family_ = target.family; }
@@ -114,6 +116,8 @@ private:
     std::optional<SteadyTime> beat_at_;  // the last heartbeat; with control_mutex_
     // what a poll has told once; with control_mutex_
     std::set<TableName> left_out_;
+    bool looked_ = false;  // this process has polled the catalogue
+    PublicationWatch own_publication_;
     std::set<std::uint64_t> inserts_told_;  // tables that publish inserts alone
     std::string mend_error_;
     std::string stream_format_ = "pg.text";

@@ -840,6 +840,26 @@ Result<PreparedTable> reshape_target(Connection& c, const Sessions& sessions, co
 
 }  // namespace
 
+namespace {
+
+// Is the target's table another source table's?
+Result<> check_single_source(Connection& c, const TargetContext& x, const TableName& source,
+                             const TableName& target) {
+    if (!GW_RULE("prepare.single_source")) return {};
+    const auto rows = GW_TRY(c.query(fmt::format(
+        "SELECT source_schema, source_table FROM godwit.gw_table WHERE task = {} AND "
+        "target_schema = {} AND target_table = {} AND phase IN ('preparing', 'loading', 'loaded', "
+        "'joined')",
+        quote_literal(x.task), quote_literal(target.schema), quote_literal(target.table))));
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        if (const TableName other{rows.text(i, 0), rows.text(i, 1)};
+            other != source && x.name_of(other) == target)
+            return two_sources(target, other);
+    return {};
+}
+
+}  // namespace
+
 Result<PreparedTable> prepare_table(Sessions& sessions, const TargetContext& x, const TableSchema& source,
                                     PrepMode mode, const std::vector<std::string>& offered,
                                     const SnapshotMark& mark) {
@@ -851,6 +871,8 @@ Result<PreparedTable> prepare_table(Sessions& sessions, const TargetContext& x, 
         return std::unexpected(std::move(e).with("preparing table " + target.text()));
     };
     bool shared = false;
+    if (auto single = check_single_source(c, x, source.name, target); !single)
+        return wrong(std::move(single).error());
     auto began = begin_generation(c, x.task, sessions.epoch(), source.name, mark);
     if (!began) return wrong(std::move(began).error());
     GW_FAILPOINT("prepare.generation_raised");

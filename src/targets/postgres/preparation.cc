@@ -372,6 +372,21 @@ Result<DescribedRelation> describe_one(pg::Connection& c, const TableName& name)
     return std::move(found.front());
 }
 
+// Is the target's table another source table's?
+Result<> check_single_source(pg::Connection& c, const TargetContext& x, const TableName& source,
+                             const TableName& target) {
+    if (!GW_RULE("prepare.single_source")) return {};
+    const auto rows = GW_TRY(
+        c.query("SELECT source_schema, source_table FROM godwit.gw_table WHERE task = $1 AND target_schema = "
+                "$2 AND target_table = $3 AND phase IN ('loading', 'loaded', 'joined')",
+                std::vector<Param>{x.task, target.schema, target.table}));
+    for (int i = 0; i < rows.size(); ++i)
+        if (const TableName other{rows.text(i, 0), rows.text(i, 1)};
+            other != source && x.name_of(other) == target)
+            return two_sources(target, other);
+    return {};
+}
+
 Result<PreparedTable> prepare_in_transaction(pg::Connection& c, const Sessions& sessions,
                                              const TargetContext& x, const TableSchema& source, PrepMode mode,
                                              const std::vector<std::string>& offered,
@@ -384,6 +399,7 @@ Result<PreparedTable> prepare_in_transaction(pg::Connection& c, const Sessions& 
             c, "LOCK TABLE " + pg::quote_name(target.schema, target.table) + " IN ACCESS EXCLUSIVE MODE"));
     const auto began = GW_TRY(begin_generation(c, x.task, sessions.epoch(), source.name, mark));
     out.generation = began.generation;
+    GW_CHECK(check_single_source(c, x, source.name, target));
     GW_FAILPOINT("prepare.generation_raised");
     auto found = GW_TRY(describe_relation(c, target));
     bool shared = false;
