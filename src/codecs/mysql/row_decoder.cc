@@ -9,6 +9,7 @@
 #include <charconv>
 
 #include "codecs/mysql/json.h"
+#include "codecs/mysql/labels.h"
 #include "codecs/mysql/varlen.h"
 
 namespace godwit::mysql {
@@ -616,11 +617,20 @@ Result<std::unique_ptr<RowPlan>> RowPlan::compile(const TableMap& map, const Tab
             const bool is_enum = type.kind == TypeKind::enumeration;
             const auto& said = is_enum ? map.enum_labels : map.set_labels;
             const std::size_t at = is_enum ? enums++ : sets++;
-            // labels come in the column's own character set
-            if (at < said.size() && (c.transcoder == nullptr || c.transcoder->passes()) &&
-                !std::ranges::equal(said[at], type.labels))
+            auto labels = type.labels;
+            if (labels_unsaid(type)) {
+                if (at >= said.size())
+                    return fail(ErrorCode::unsupported, unsaid_labels(schema.name, s.name));
+                labels = own_labels(said[at], c.transcoder);
+                if (!std::ranges::equal(labels, type.labels, [&](const auto& own, const auto& known) {
+                        return same_label(own, known, type);
+                    }))
+                    return mismatch(schema.name, fmt::format("column {} has other labels", s.name));
+            } else if (at < said.size() && (c.transcoder == nullptr || c.transcoder->passes()) &&
+                       !std::ranges::equal(said[at], type.labels)) {
                 return mismatch(schema.name, fmt::format("column {} has other labels", s.name));
-            p.labels_.push_back(std::make_unique<std::vector<std::string>>(type.labels));
+            }
+            p.labels_.push_back(std::make_unique<std::vector<std::string>>(std::move(labels)));
             c.labels = p.labels_.back().get();
         }
         switch (w.type) {

@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "codecs/mysql/digest.h"
+#include "codecs/mysql/labels.h"
 #include "codecs/mysql/values.h"
 #include "core/forwarding_sink.h"
 #include "sources/mysql/binlog_stream.h"
@@ -472,13 +473,16 @@ Result<> MySqlSource::check_range(Connection& c, const TableSchema& table) const
 }
 
 // A load has the server print the rows: what the log has of them must be readable, too.
-Result<> MySqlSource::check_readable(const TableSchema& table) {
+Result<> MySqlSource::check_readable(Connection& c, const TableSchema& table) {
     if (auto why = followed_.hopeless(table.name)) return fail(ErrorCode::unsupported, std::move(*why));
     for (const auto& column : table.columns) {
         const auto type = GW_TRY(parse_type(column.native_type, column.collation));
         if (auto read = Transcoder::open(type.charset); !read)
             return std::unexpected(std::move(read).error().with(
                 fmt::format("column {} of table {}", column.name, table.name.text())));
+        // servers that do not know the variable never say them
+        if (labels_unsaid(type) && GW_TRY(variable(c, "binlog_row_metadata")) != "FULL")
+            return fail(ErrorCode::unsupported, unsaid_labels(table.name, column.name));
     }
     return {};
 }
@@ -508,7 +512,7 @@ Result<TableLoad> MySqlSource::open_table(const LoadContext& load, const TableNa
                             name.text(), engine.text(0, 0)));
     }
     if (capture_) GW_CHECK(check_cascade(name));
-    if (capture_ && !out.schema.is_view) GW_CHECK(check_readable(out.schema));
+    if (capture_ && !out.schema.is_view) GW_CHECK(check_readable(*c, out.schema));
     if (is_range(load.mark) && GW_RULE("mysql.range_check")) GW_CHECK(check_range(*c, out.schema));
     std::vector<std::string> boundaries;
     const auto slice_bytes =

@@ -88,7 +88,7 @@ private:
                                       std::stop_token stop);
     // Can the images of the table's rows decide? Else an error that says what to do.
     Result<> check_range(Connection& connection, const TableSchema& table) const;
-    Result<> check_readable(const TableSchema& table);
+    Result<> check_readable(Connection& c, const TableSchema& table);
     void capture(const std::vector<TableSchema>& tables);
     // Rows that foreign keys change and the log does not show: what the target does likewise is noted in the
     // tables, the rest is returned, and what becomes of it says the endpoint attribute `cascade`. With
