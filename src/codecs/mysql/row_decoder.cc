@@ -570,12 +570,17 @@ Result<std::unique_ptr<RowPlan>> RowPlan::compile(const TableMap& map, const Tab
     p.relation_ = relation_of(schema, options);
     p.old_rows_ = options.dialect == Dialect::load;
     const std::size_t n = schema.columns.size();
+    // Behind all others stand the hashes of MariaDB's unique keys over long values, told from a column that
+    // was added by their names alone.
+    std::size_t shown = map.columns.size();
+    while (options.mariadb && shown > n && shown <= map.names.size() &&
+           map.names[shown - 1].starts_with("DB_ROW_HASH_") && map.columns[shown - 1].type == WireType::big)
+        --shown;
     // MariaDB's system versioning without named columns: row_start and row_end are in the log only.
-    const bool hidden_period = options.mariadb && map.columns.size() == n + 2 &&
-                               map.columns[n] == map.columns[n + 1] &&
+    const bool hidden_period = options.mariadb && shown == n + 2 && map.columns[n] == map.columns[n + 1] &&
                                map.columns[n].type == WireType::timestamp2 && map.columns[n].metadata == 6;
-    if (map.columns.size() != n && !hidden_period)
-        return mismatch(schema.name, fmt::format("{} columns, not {}", map.columns.size(), n));
+    if (shown != n && !hidden_period)
+        return mismatch(schema.name, fmt::format("{} columns, not {}", shown, n));
     p.columns_.resize(map.columns.size());
     p.row_end_ = hidden_period ? n + 1 : map.columns.size();
 
@@ -654,7 +659,7 @@ Result<std::unique_ptr<RowPlan>> RowPlan::compile(const TableMap& map, const Tab
     }
     for (std::size_t i = n; i < map.columns.size(); ++i) {
         p.columns_[i].wanted = false;
-        p.columns_[i].width = 7;
+        p.columns_[i].width = i < shown ? 7 : 8;
         p.columns_[i].print = &print_timestamp2;
     }
     if (p.row_end_ < map.columns.size() &&

@@ -475,6 +475,29 @@ Result<> MySqlSource::check_range(Connection& c, const TableSchema& table) const
 // A load has the server print the rows: what the log has of them must be readable, too.
 Result<> MySqlSource::check_readable(Connection& c, const TableSchema& table) {
     if (auto why = followed_.hopeless(table.name)) return fail(ErrorCode::unsupported, std::move(*why));
+    if (c.mariadb()) {
+        const auto hashed = GW_TRY(c.query(
+            fmt::format("SELECT INDEX_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {} AND "
+                        "TABLE_NAME = {} AND NON_UNIQUE = 0 AND INDEX_TYPE = 'HASH' LIMIT 1",
+                        quote_literal(table.name.schema), quote_literal(table.name.table))));
+        if (hashed.size() != 0 && GW_TRY(variable(c, "binlog_row_metadata")) != "FULL")
+            return fail(ErrorCode::unsupported,
+                        fmt::format("the server keeps unique key {} of table {} as a hash, a column that the "
+                                    "log has and the catalogue does not tell: SET GLOBAL "
+                                    "binlog_row_metadata = 'FULL' on the source has the log name it",
+                                    hashed.text(0, 0), table.name.text()));
+    } else {
+        const auto computed = GW_TRY(c.query(
+            fmt::format("SELECT INDEX_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {} "
+                        "AND TABLE_NAME = {} AND COLUMN_NAME IS NULL LIMIT 1",
+                        quote_literal(table.name.schema), quote_literal(table.name.table))));
+        if (computed.size() != 0)
+            return fail(ErrorCode::unsupported,
+                        fmt::format("index {} of table {} is over an expression: the server keeps it as a "
+                                    "column that the log has and the catalogue does not tell; index a "
+                                    "generated column instead, or move the table with a full-load task",
+                                    computed.text(0, 0), table.name.text()));
+    }
     for (const auto& column : table.columns) {
         const auto type = GW_TRY(parse_type(column.native_type, column.collation));
         if (auto read = Transcoder::open(type.charset); !read)

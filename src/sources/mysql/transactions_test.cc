@@ -781,6 +781,40 @@ TEST(BinlogTransactions, LabelsThatTheCatalogueCannotSay) {
     EXPECT_EQ(l.rows(), "insert 1 (t:1, t:?, t:?)\n");
 }
 
+// MariaDB keeps a hash of each unique key over long values in each row, behind all other columns.
+TEST(BinlogTransactions, HashesOfLongKeys) {
+    TableSchema schema;
+    schema.name = {"shop", "h"};
+    for (const auto& [name, type] : {std::pair{"id", "int(11)"}, std::pair{"n", "bigint(20)"}}) {
+        schema.columns.emplace_back();
+        schema.columns.back().name = name;
+        schema.columns.back().native_type = type;
+    }
+    const WireColumn id{WireType::integer}, big{WireType::big}, instant{WireType::timestamp2, 6};
+    const auto fits = [&](std::vector<WireColumn> columns, std::vector<std::string_view> names,
+                          bool mariadb = true) {
+        TableMap map;
+        map.columns = std::move(columns);
+        map.names = std::move(names);
+        RowOptions options;
+        options.mariadb = mariadb;
+        return RowPlan::compile(map, schema, options).has_value();
+    };
+    EXPECT_TRUE(fits({id, big, big}, {"id", "n", "DB_ROW_HASH_1"}));
+    EXPECT_TRUE(fits({id, big, big, big}, {"id", "n", "DB_ROW_HASH_1", "DB_ROW_HASH_2"}));
+    // and its versions
+    EXPECT_TRUE(fits({id, big, instant, instant, big}, {"id", "n", "row_start", "row_end", "DB_ROW_HASH_1"}));
+    // it may be a column that was added
+    EXPECT_FALSE(fits({id, big, big}, {}));
+    EXPECT_FALSE(fits({id, big, big}, {"id", "n", "m"}));
+    EXPECT_FALSE(fits({id, big, big, big}, {"id", "n", "m", "DB_ROW_HASH_1"}));
+    EXPECT_FALSE(fits({id, big, id}, {"id", "n", "DB_ROW_HASH_1"}));
+    EXPECT_FALSE(fits({id, big, big}, {"id", "n", "DB_ROW_HASH_1"}, false));
+    schema.columns.back().name = "DB_ROW_HASH_1";  // of the user's own
+    EXPECT_TRUE(fits({id, big}, {"id", "DB_ROW_HASH_1"}));
+    EXPECT_TRUE(fits({id, big, big}, {"id", "DB_ROW_HASH_1", "DB_ROW_HASH_2"}));
+}
+
 // A target of this family then writes only what is new.
 TEST(BinlogTransactions, OldRowsAreWholeForTheSameFamily) {
     Log l;
