@@ -405,6 +405,33 @@ def test_a_view_knows_its_own_place(mariadb: MyServer, postgres: PgServer) -> No
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_lock_ends_with_who_holds_it(flavour: str, postgres: PgServer, request: pytest.FixtureRequest) -> None:
+    """A host that vanishes says nothing any more: the server ends its session, and writers go on. One that comes back
+    finds its lock lost and loads again."""
+    source = request.getfixturevalue(flavour)
+    task, schema = task_on(source, postgres, "create table t (k bigint, v varchar(10))")
+    with task:
+        task.start("fresh", failpoint="load.viewed=sleep:26000")
+        try:
+            for k in range(300):
+                source.sql(f"set lock_wait_timeout = 1; insert into t values ({k}, 'x')", schema)
+                time.sleep(0.05)
+            pytest.fail("nobody locked the table\n" + task.log_text())
+        except ServerError as e:
+            assert "1205" in str(e), e
+        locked = time.monotonic()
+        source.sql("insert into t values (-1, 'waited')", schema)
+        assert time.monotonic() - locked < 20
+        task.wait_end(20)  # it has no mark
+        if not task.running():  # it begins again, as the service has it do
+            task.start("resume")
+        task.wait_loaded()
+        source.sql("insert into t values (-2, 'behind')", schema)
+        equal(task, source, postgres, schema, ["t"])
+        assert task.stop() == 0
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
 def test_a_prepared_transaction_outlives_the_task(
     flavour: str, postgres: PgServer, request: pytest.FixtureRequest
 ) -> None:

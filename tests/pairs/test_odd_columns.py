@@ -1,5 +1,5 @@
 """Goal: columns that a server of this family treats otherwise than its others are loaded and followed: geometries that
-may not be NULL, decimals that the server computes and rounds, a YEAR beside eight numbers."""
+may not be NULL, decimals that the server computes and rounds, a YEAR beside eight numbers, hashes of long keys."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 from my import MyServer
+from pg import PgServer
 from task_process import TaskProcess, select
 
 NUMBERS = ", ".join(f"n{i} int {'unsigned' if i % 2 else ''}" for i in range(5))
@@ -62,4 +63,82 @@ def test_keys_that_the_server_computes(to: str, tables: str, mysql: MyServer, re
             task.wait_for(lambda look=look, rows=rows: [[*map(str, r)] for r in target.sql(look)] == rows, 20, look)
             assert task.table(t)["state"] == "Table completed", task.log_text()
         assert "row by row" not in task.log_text(2000), task.log_text(2000)
+        assert task.stop() == 0
+
+
+@pytest.mark.parametrize("to", ["postgres", "second_mariadb"])
+def test_unique_keys_over_long_values(to: str, mariadb: MyServer, request: pytest.FixtureRequest) -> None:
+    """MariaDB keeps a hash of them in each row of the log, which the catalogue does not know."""
+    target = request.getfixturevalue(to)
+    s = "od" + uuid.uuid4().hex[:8]
+    mariadb.create_database(s)
+    mariadb.sql(
+        "create table t (id int primary key, w text unique, b blob, n int, unique (b, n));"
+        "create table v (id int primary key, w varchar(5000) unique) with system versioning;"
+        "create table k (w text not null unique, n int);"
+        "insert into t values (1, 'one', 'x', 1), (2, null, null, 2); insert into v values (1, 'one');"
+        "insert into k values ('one', 1), ('two', 2)",
+        s,
+    )
+    looks = [f"select id, w, n from {s}.t order by id", f"select * from {s}.v order by id", f"select * from {s}.k"]
+
+    def rows(server: object, look: str) -> list[list[str]]:
+        return sorted([str(v).replace("None", "NULL") for v in r] for r in server.sql(look))  # type: ignore[attr-defined]
+
+    def same() -> bool:
+        return all(rows(mariadb, look) == rows(target, look) for look in looks)
+
+    with TaskProcess(mariadb, target, "", "postgres" if to == "postgres" else "", mappings=select(s)) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        mariadb.sql(
+            "insert into t values (3, 'three', null, 3); update t set w = 'ONE', n = null where id = 1;"
+            "delete from t where id = 2; insert into v values (2, null); update v set w = 'uno' where id = 1;"
+            "update k set n = 10 where w = 'one'; delete from k where w = 'two'",
+            s,
+        )
+        task.wait_for(same, 30, "the rows")
+        assert not any(t.get("reloaded") for t in task.report()["tables"]), task.log_text()
+        # columns and keys come and go
+        mariadb.sql("alter table t add column z bigint; insert into t values (4, 'four', 'y', 4, 44)", s)
+        mariadb.sql("alter table t drop key w; insert into t values (5, 'four', 'z', 5, 55)", s)
+        looks[0] = f"select id, w, n, z from {s}.t order by id"
+        task.wait_for(same, 40, "a column more, a key less")
+        task.kill()
+        mariadb.sql("insert into t values (6, null, 'q', 6, 66); create unique index u on k (w, n)", s)
+        mariadb.sql("insert into k values ('three', 3)", s)
+        task.start("resume")
+        task.wait_for(same, 40, "a key more")
+        assert all(t["state"] == "Table completed" for t in task.report()["tables"]), task.log_text()
+        assert task.stop() == 0
+
+
+def test_a_unique_key_that_the_log_does_not_name(mariadb: MyServer, postgres: PgServer) -> None:
+    s = "od" + uuid.uuid4().hex[:8]
+    mariadb.create_database(s)
+    mariadb.sql("create table t (id int primary key, w text, unique long_words (w)); insert into t values (1, 'a')", s)
+    mariadb.sql("set global binlog_row_metadata = 'NO_LOG'")
+    try:
+        with TaskProcess(mariadb, postgres, "", "postgres", mappings=select(s)) as task:
+            task.start("fresh")
+            task.wait_loaded()
+            assert task.table("t")["state"] == "Table error", task.log_text()
+            assert "unique key long_words" in task.table("t")["detail"], task.table("t")
+            assert task.stop() == 0
+    finally:
+        mariadb.sql("set global binlog_row_metadata = 'FULL'")
+
+
+def test_indexes_over_expressions(mysql: MyServer, postgres: PgServer) -> None:
+    """MySQL keeps them as columns that only the log has, in the middle of the others: said before a row is read."""
+    s = "od" + uuid.uuid4().hex[:8]
+    mysql.create_database(s)
+    mysql.sql("create table f (id int primary key, w varchar(9), index upper_w ((upper(w))))", s)
+    mysql.sql("create table t (id int primary key); insert into f values (1, 'a'); insert into t values (1)", s)
+    with TaskProcess(mysql, postgres, "", "postgres", mappings=select(s)) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        assert task.table("f")["state"] == "Table error", task.log_text()
+        assert "index upper_w" in task.table("f")["detail"], task.table("f")
+        assert postgres.sql(f"select count(*) from {s}.t") == [(1,)]
         assert task.stop() == 0

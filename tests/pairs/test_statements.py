@@ -179,6 +179,35 @@ def test_names_that_come_again(flavour: str, postgres: PgServer, request: pytest
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_column_that_one_statement_makes_again(
+    flavour: str, postgres: PgServer, request: pytest.FixtureRequest
+) -> None:
+    """Dropped and added at once it has lost its values, whether it stands where it stood or elsewhere."""
+    source = request.getfixturevalue(flavour)
+    task, s = started(
+        source,
+        postgres,
+        "create table t (id int primary key, a int, b int); insert into t values (1, 10, 20)",
+    )
+    with task:
+        source.sql("alter table t drop column b, add column b int; insert into t values (2, 11, 21)", s)
+        arrives(
+            task,
+            lambda: postgres.sql(f"select id, a, b from {s}.t order by id") == [(1, 10, None), (2, 11, 21)],
+            "the last column",
+        )
+        source.sql("alter table t drop a, add a int; insert into t (id, a, b) values (3, 12, 22)", s)
+        arrives(
+            task,
+            lambda: (
+                postgres.sql(f"select id, a, b from {s}.t order by id") == [(1, None, None), (2, None, 21), (3, 12, 22)]
+            ),
+            "one in front of another",
+        )
+        assert task.stop() == 0
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
 def test_many_names_that_come_again(flavour: str, postgres: PgServer, request: pytest.FixtureRequest) -> None:
     """The log tells of a table before the catalogue shows it, and a poll may fall between DROP and CREATE."""
     source = request.getfixturevalue(flavour)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
 from my import MyServer
 from pg import PgServer
 from task_process import TaskProcess, select
@@ -53,4 +54,34 @@ def test_a_part_of_a_document_alone(mysql: MyServer, postgres: PgServer) -> None
         task.wait_for(lambda: task.phases() == {"t": "joined"}, 20, "the load is done")
         mysql.sql("update t set j = json_set(j, '$.a', 3)", schema)
         task.wait_for(lambda: postgres.sql(look) == [("3",)], 30, "what is whole")
+        assert task.stop() == 0
+
+
+@pytest.mark.parametrize("flavour", ["mariadb", "mysql"])
+def test_labels_that_the_catalogue_cannot_say(flavour: str, postgres: PgServer, request: pytest.FixtureRequest) -> None:
+    """Its texts end at U+FFFF. Where the log says the labels they are those; else the table is refused."""
+    source: MyServer = request.getfixturevalue(flavour)
+    schema = "ur" + uuid.uuid4().hex[:8]
+    source.create_database(schema)
+    source.sql(
+        "create table faces (id int primary key, f enum('😀', '?') character set utf8mb4,"
+        " s set('b', '😁') character set utf16); insert into faces values (1, '😀', 'b,😁');"
+        "create table t (id int primary key, a enum('ä', '?') character set latin1); insert into t values (1, '?')",
+        schema,
+    )
+    look = f"select id, f, s from {schema}.faces order by id"
+    with TaskProcess(source, postgres, "", "postgres", mappings=select(schema)) as task:
+        task.start("fresh")
+        task.wait_loaded()
+        source.sql("insert into faces values (2, '😀', '😁'); update faces set f = '?' where id = 1", schema)
+        expected = [(1, "?", "b,😁"), (2, "😀", "😁")]
+        task.wait_for(lambda: postgres.sql(look) == expected, 30, "labels of the log")
+        try:
+            source.sql("set global binlog_row_metadata = " + ("MINIMAL" if flavour == "mysql" else "NO_LOG"))
+            source.sql("insert into faces values (3, '😀', '😁'); insert into t values (2, 'ä')", schema)
+            task.wait_for(lambda: task.table("faces")["state"] == "Table error", 30, "it is refused")
+            assert "binlog_row_metadata" in task.table("faces")["detail"], task.table("faces")
+            task.wait_for(lambda: postgres.sql(f"select a from {schema}.t where id = 2") == [("ä",)], 20, "the other")
+        finally:
+            source.sql("set global binlog_row_metadata = 'FULL'")
         assert task.stop() == 0

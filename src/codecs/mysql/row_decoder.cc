@@ -9,6 +9,7 @@
 #include <charconv>
 
 #include "codecs/mysql/json.h"
+#include "codecs/mysql/labels.h"
 #include "codecs/mysql/varlen.h"
 
 namespace godwit::mysql {
@@ -569,12 +570,17 @@ Result<std::unique_ptr<RowPlan>> RowPlan::compile(const TableMap& map, const Tab
     p.relation_ = relation_of(schema, options);
     p.old_rows_ = options.dialect == Dialect::load;
     const std::size_t n = schema.columns.size();
+    // Behind all others stand the hashes of MariaDB's unique keys over long values, told from a column that
+    // was added by their names alone.
+    std::size_t shown = map.columns.size();
+    while (options.mariadb && shown > n && shown <= map.names.size() &&
+           map.names[shown - 1].starts_with("DB_ROW_HASH_") && map.columns[shown - 1].type == WireType::big)
+        --shown;
     // MariaDB's system versioning without named columns: row_start and row_end are in the log only.
-    const bool hidden_period = options.mariadb && map.columns.size() == n + 2 &&
-                               map.columns[n] == map.columns[n + 1] &&
+    const bool hidden_period = options.mariadb && shown == n + 2 && map.columns[n] == map.columns[n + 1] &&
                                map.columns[n].type == WireType::timestamp2 && map.columns[n].metadata == 6;
-    if (map.columns.size() != n && !hidden_period)
-        return mismatch(schema.name, fmt::format("{} columns, not {}", map.columns.size(), n));
+    if (shown != n && !hidden_period)
+        return mismatch(schema.name, fmt::format("{} columns, not {}", shown, n));
     p.columns_.resize(map.columns.size());
     p.row_end_ = hidden_period ? n + 1 : map.columns.size();
 
@@ -616,12 +622,22 @@ Result<std::unique_ptr<RowPlan>> RowPlan::compile(const TableMap& map, const Tab
             const bool is_enum = type.kind == TypeKind::enumeration;
             const auto& said = is_enum ? map.enum_labels : map.set_labels;
             const std::size_t at = is_enum ? enums++ : sets++;
-            // labels come in the column's own character set
-            if (at < said.size() &&
-                (c.transcoder == nullptr || c.transcoder->passes() || type.charset == "ascii") &&
-                !std::ranges::equal(said[at], type.labels))
+            auto labels = type.labels;
+            if (labels_unsaid(type)) {
+                if (at >= said.size())
+                    return fail(ErrorCode::unsupported, unsaid_labels(schema.name, s.name));
+                labels = own_labels(said[at], c.transcoder);
+                if (!std::ranges::equal(labels, type.labels, [&](const auto& own, const auto& known) {
+                        return same_label(own, known, type);
+                    }))
+                    return mismatch(schema.name, fmt::format("column {} has other labels", s.name));
+            } else if (at < said.size() &&
+                       // labels come in the column's own character set
+                       (c.transcoder == nullptr || c.transcoder->passes() || type.charset == "ascii") &&
+                       !std::ranges::equal(said[at], type.labels)) {
                 return mismatch(schema.name, fmt::format("column {} has other labels", s.name));
-            p.labels_.push_back(std::make_unique<std::vector<std::string>>(type.labels));
+            }
+            p.labels_.push_back(std::make_unique<std::vector<std::string>>(std::move(labels)));
             c.labels = p.labels_.back().get();
         }
         switch (w.type) {
@@ -645,7 +661,7 @@ Result<std::unique_ptr<RowPlan>> RowPlan::compile(const TableMap& map, const Tab
     }
     for (std::size_t i = n; i < map.columns.size(); ++i) {
         p.columns_[i].wanted = false;
-        p.columns_[i].width = 7;
+        p.columns_[i].width = i < shown ? 7 : 8;
         p.columns_[i].print = &print_timestamp2;
     }
     if (p.row_end_ < map.columns.size() &&

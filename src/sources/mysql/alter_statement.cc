@@ -259,6 +259,7 @@ private:
     TableSchema table_;
     const ColumnRules& rules_;
     int replaced_ = 0, others_ = 0;  // columns
+    std::vector<std::string> dropped_;
 };
 
 bool Change::add(Tokens t) {
@@ -280,6 +281,9 @@ bool Change::add_column(Tokens t, bool placed) {
     Definition d;
     if (!take_name(t, name) || !take_definition(t, rules_, d)) return false;
     if (d.not_null || d.filled || find(name) != table_.columns.end()) return false;
+    // It looks as before and has lost its values.
+    if (std::ranges::any_of(dropped_, [&](const std::string& gone) { return same_but_case(gone, name); }))
+        return false;
     if (!placed && (d.first || !d.after.empty())) return false;
     if (d.type.characters && table_.default_collation.empty()) return false;
     ColumnSchema c =
@@ -312,6 +316,7 @@ bool Change::drop(Tokens t) {
     if (!take(t, "RESTRICT")) take(t, "CASCADE");
     const auto at = find(name);
     if (!t.empty() || at == table_.columns.end() || identifies(at->name)) return false;
+    dropped_.push_back(at->name);
     table_.columns.erase(at);
     return true;
 }

@@ -77,7 +77,8 @@ Result<std::map<TableName, TableSchema>> read(Connection& c, const std::string& 
     };
     std::map<TableName, std::map<std::string, Key>> keys;
     const auto statistics =
-        GW_TRY(c.query("SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NULLABLE FROM "
+        GW_TRY(c.query("SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NULLABLE, "
+                       "INDEX_TYPE FROM "
                        "information_schema.STATISTICS WHERE NON_UNIQUE = 0 AND " +
                        where + " ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"));
     for (std::size_t i = 0; i < statistics.size(); ++i) {
@@ -85,9 +86,11 @@ Result<std::map<TableName, TableSchema>> read(Connection& c, const std::string& 
         if (!out.contains(name)) continue;
         Key& key = keys[name][statistics.text(i, 2)];
         // An expression has no column; a prefix does not tell rows apart; what the server computes is in no
-        // record of the log. Rows of a versioned table that are not history have one ROW END.
+        // record of the log. Rows of a versioned table that are not history have one ROW END. Values that are
+        // found by their hash are too long for a key of the target.
         const ColumnSchema* column = out.at(name).column(statistics.text(i, 3));
         if (column == nullptr || !statistics.null(i, 4) || statistics.text(i, 5) == "YES" ||
+            (statistics.text(i, 6) == "HASH" && statistics.text(i, 2) != "PRIMARY") ||
             (column->generated && column->generation_expression != "ROW END"))
             key.usable = false;
         key.columns.push_back(statistics.text(i, 3));

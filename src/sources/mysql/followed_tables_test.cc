@@ -69,6 +69,10 @@ TEST_F(FollowedTest, OnlyWhatIsExplainedIsFollowed) {
     EXPECT_TRUE(reloads("ALTER TABLE t DROP COLUMN IF EXISTS b", table_of({"z", "id", "b"})));
     EXPECT_TRUE(reloads("ALTER TABLE t ADD COLUMN b point", table_of({"z", "id", "b"})));
     EXPECT_TRUE(reloads("ALTER TABLE t DROP b, ADD c point", table_of({"z", "id", "c"})));
+    // one statement, and the catalogue shows what it did before
+    EXPECT_TRUE(reloads("ALTER TABLE t DROP c, ADD c int", table_of({"z", "id", "c"})));
+    EXPECT_TRUE(reloads("ALTER TABLE t DROP z, ADD Z int", table_of({"id", "c", "Z"})));
+    EXPECT_TRUE(reloads("ALTER TABLE t ADD z int FIRST, DROP z", table_of({"z", "id", "c"})));
     // another statement has already dropped one more, or renamed what this one added
     EXPECT_TRUE(reloads("ALTER TABLE t ADD d point", table_of({"id", "c", "d"})));
     EXPECT_TRUE(reloads("ALTER TABLE t ADD e point", table_of({"id", "c", "d", "f"})));

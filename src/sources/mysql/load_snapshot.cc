@@ -19,6 +19,10 @@ using Clock = std::chrono::steady_clock;
 constexpr unsigned kLockWaitTimeout = 1205;
 constexpr std::uint32_t kLockWaitS = 5;
 constexpr std::chrono::milliseconds kLockPauseMax(4000);
+// A session that says nothing for so long is ended by the server, and its lock with it: a host that vanishes
+// cannot tell. Nothing that happens under the lock takes nearly as long.
+constexpr std::uint32_t kSilentS = 15;
+constexpr std::uint32_t kSilentWithoutLockS = 28800;
 // access denied to a database, to a command on a table
 constexpr unsigned kDenied = 1044, kTableDenied = 1142;
 
@@ -124,6 +128,7 @@ Result<bool> lock_tables(Connection& c, const Options& options, const std::vecto
                          Log* log, std::stop_token stop) {
     std::string list;
     for (const auto& t : tables) list += (list.empty() ? "" : ", ") + quote_name(t.schema, t.table) + " READ";
+    if (GW_RULE("mysql.silent_lock")) GW_CHECK(c.run(fmt::format("SET SESSION wait_timeout = {}", kSilentS)));
     // Who writes queues behind us while we wait.
     GW_CHECK(
         c.run(fmt::format("SET SESSION lock_wait_timeout = {}", std::clamp(options.wait_s, 1U, kLockWaitS))));
@@ -136,6 +141,7 @@ Result<bool> lock_tables(Connection& c, const Options& options, const std::vecto
             GW_CHECK(c.run("UNLOCK TABLES"));
             std::this_thread::sleep_for(std::chrono::milliseconds(200));
         } else if (c.error_number() == kDenied || c.error_number() == kTableDenied) {
+            GW_CHECK(c.run(fmt::format("SET SESSION wait_timeout = {}", kSilentWithoutLockS)));
             return false;
         } else if (c.error_number() != kLockWaitTimeout) {
             return std::unexpected(std::move(done).error().with("locking the tables of the load"));
@@ -241,6 +247,7 @@ Result<std::shared_ptr<LoadSnapshot>> LoadSnapshot::take(const Options& options,
         out->mark_ = exact || ranged || !GW_RULE("mysql.place_of_view")
                          ? GW_TRY(end_of_log(c, options.server))
                          : GW_TRY(place_of_view(out->idle_.front(), options.server));
+    // Only a session that still is there has held the lock all the while.
     if (locked) GW_CHECK(c.run("UNLOCK TABLES"));
     out->alive_ = out->idle_.size();
     return out;

@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "codecs/mysql/digest.h"
+#include "codecs/mysql/labels.h"
 #include "codecs/mysql/values.h"
 #include "core/forwarding_sink.h"
 #include "sources/mysql/binlog_stream.h"
@@ -475,11 +476,37 @@ Result<> MySqlSource::check_range(Connection& c, const TableSchema& table) const
 Result<> MySqlSource::check_readable(Connection& c, const TableSchema& table) {
     const CharacterMaps maps = [&](std::string_view charset) { return characters_of(c, charset); };
     if (auto why = followed_.hopeless(table.name)) return fail(ErrorCode::unsupported, std::move(*why));
+    if (c.mariadb()) {
+        const auto hashed = GW_TRY(c.query(
+            fmt::format("SELECT INDEX_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {} AND "
+                        "TABLE_NAME = {} AND NON_UNIQUE = 0 AND INDEX_TYPE = 'HASH' LIMIT 1",
+                        quote_literal(table.name.schema), quote_literal(table.name.table))));
+        if (hashed.size() != 0 && GW_TRY(variable(c, "binlog_row_metadata")) != "FULL")
+            return fail(ErrorCode::unsupported,
+                        fmt::format("the server keeps unique key {} of table {} as a hash, a column that the "
+                                    "log has and the catalogue does not tell: SET GLOBAL "
+                                    "binlog_row_metadata = 'FULL' on the source has the log name it",
+                                    hashed.text(0, 0), table.name.text()));
+    } else {
+        const auto computed = GW_TRY(c.query(
+            fmt::format("SELECT INDEX_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {} "
+                        "AND TABLE_NAME = {} AND COLUMN_NAME IS NULL LIMIT 1",
+                        quote_literal(table.name.schema), quote_literal(table.name.table))));
+        if (computed.size() != 0)
+            return fail(ErrorCode::unsupported,
+                        fmt::format("index {} of table {} is over an expression: the server keeps it as a "
+                                    "column that the log has and the catalogue does not tell; index a "
+                                    "generated column instead, or move the table with a full-load task",
+                                    computed.text(0, 0), table.name.text()));
+    }
     for (const auto& column : table.columns) {
         const auto type = GW_TRY(parse_type(column.native_type, column.collation));
         if (auto read = Transcoder::open(type.charset, maps); !read)
             return std::unexpected(std::move(read).error().with(
                 fmt::format("column {} of table {}", column.name, table.name.text())));
+        // servers that do not know the variable never say them
+        if (labels_unsaid(type) && GW_TRY(variable(c, "binlog_row_metadata")) != "FULL")
+            return fail(ErrorCode::unsupported, unsaid_labels(table.name, column.name));
     }
     return {};
 }

@@ -70,6 +70,9 @@ public:
         schemas_.at(table)->columns[i].not_null = not_null;
         schemas_.at(table)->columns[i].default_expression = fallback;
     }
+    void set_collation(const std::string& table, std::size_t i, const std::string& collation) {
+        schemas_.at(table)->columns[i].collation = collation;
+    }
     std::vector<std::string> unsure, statements;
     std::uint64_t unsure_order = 0;
     std::string unsure_why;
@@ -740,6 +743,76 @@ TEST(BinlogTransactions, OldAndRareTypes) {
         l.rows().find("insert 1 (t:0000-00-00 00:00:00, t:03:26:08, t:0000-00-00 00:00:00, t:0000-00-00 "
                       "00:00:00.000000, t:0000-00-00, t:true)"),
         std::string::npos);
+}
+
+// The catalogue knows characters up to U+FFFF; where it may have put a '?' for another one, the log must say.
+TEST(BinlogTransactions, LabelsThatTheCatalogueCannotSay) {
+    Log l;
+    l.tables.add("e", {{"id", "int"}, {"a", "enum('?','b')"}, {"s", "set('?','?')"}}, {"id"});
+    l.tables.set_collation("e", 1, "utf8mb4_general_ci");
+    l.tables.set_collation("e", 2, "utf16_general_ci");
+    l.start();
+    l.gtid(1).begin();
+    const auto map = [](std::string_view first) {
+        Body said;
+        said.part(6, std::move(Body().u8(2).short_text(first).short_text("b")));
+        said.part(5, std::move(Body().u8(2).u8(4).bytes({0xD8, 0x3D, 0xDE, 0x00}).u8(2).bytes({0, 0x3F})));
+        return table_map(5, "shop", "e", {{3, {}}, {254, {247, 1}}, {254, {248, 1}}}, said);
+    };
+    l.put(EventType::table_map, map("\xF0\x9F\x98\x80"));
+    l.put(EventType::write_rows, std::move(rows_head(5, 3).u8(0).u32(1).u8(1).u8(3)));
+    EXPECT_EQ(l.rows(), "insert 1 (t:1, t:\xF0\x9F\x98\x80, t:\xF0\x9F\x98\x80,?)\n");
+    l.put(EventType::table_map, map("?"));
+    l.put(EventType::write_rows, std::move(rows_head(5, 3).u8(0).u32(1).u8(1).u8(2)));
+    EXPECT_EQ(l.rows(), "insert 1 (t:1, t:?, t:?)\n");
+    auto done = l.feed(l.placed(EventType::table_map, map("c")));
+    ASSERT_FALSE(done);
+    EXPECT_NE(done.error().message.find("column a has other labels"), std::string::npos);
+    done = l.feed(l.placed(EventType::table_map,
+                           table_map(5, "shop", "e", {{3, {}}, {254, {247, 1}}, {254, {248, 1}}})));
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, ErrorCode::unsupported);
+    EXPECT_NE(done.error().message.find("binlog_row_metadata"), std::string::npos) << done.error().text();
+    // what cannot hold such characters is as the catalogue says
+    l.tables.set_collation("e", 1, "utf8mb3_general_ci");
+    l.tables.set_collation("e", 2, "latin1_bin");
+    l.put(EventType::table_map, table_map(5, "shop", "e", {{3, {}}, {254, {247, 1}}, {254, {248, 1}}}));
+    l.put(EventType::write_rows, std::move(rows_head(5, 3).u8(0).u32(1).u8(1).u8(2)));
+    EXPECT_EQ(l.rows(), "insert 1 (t:1, t:?, t:?)\n");
+}
+
+// MariaDB keeps a hash of each unique key over long values in each row, behind all other columns.
+TEST(BinlogTransactions, HashesOfLongKeys) {
+    TableSchema schema;
+    schema.name = {"shop", "h"};
+    for (const auto& [name, type] : {std::pair{"id", "int(11)"}, std::pair{"n", "bigint(20)"}}) {
+        schema.columns.emplace_back();
+        schema.columns.back().name = name;
+        schema.columns.back().native_type = type;
+    }
+    const WireColumn id{WireType::integer}, big{WireType::big}, instant{WireType::timestamp2, 6};
+    const auto fits = [&](std::vector<WireColumn> columns, std::vector<std::string_view> names,
+                          bool mariadb = true) {
+        TableMap map;
+        map.columns = std::move(columns);
+        map.names = std::move(names);
+        RowOptions options;
+        options.mariadb = mariadb;
+        return RowPlan::compile(map, schema, options).has_value();
+    };
+    EXPECT_TRUE(fits({id, big, big}, {"id", "n", "DB_ROW_HASH_1"}));
+    EXPECT_TRUE(fits({id, big, big, big}, {"id", "n", "DB_ROW_HASH_1", "DB_ROW_HASH_2"}));
+    // and its versions
+    EXPECT_TRUE(fits({id, big, instant, instant, big}, {"id", "n", "row_start", "row_end", "DB_ROW_HASH_1"}));
+    // it may be a column that was added
+    EXPECT_FALSE(fits({id, big, big}, {}));
+    EXPECT_FALSE(fits({id, big, big}, {"id", "n", "m"}));
+    EXPECT_FALSE(fits({id, big, big, big}, {"id", "n", "m", "DB_ROW_HASH_1"}));
+    EXPECT_FALSE(fits({id, big, id}, {"id", "n", "DB_ROW_HASH_1"}));
+    EXPECT_FALSE(fits({id, big, big}, {"id", "n", "DB_ROW_HASH_1"}, false));
+    schema.columns.back().name = "DB_ROW_HASH_1";  // of the user's own
+    EXPECT_TRUE(fits({id, big}, {"id", "DB_ROW_HASH_1"}));
+    EXPECT_TRUE(fits({id, big, big}, {"id", "DB_ROW_HASH_1", "DB_ROW_HASH_2"}));
 }
 
 // A target of this family then writes only what is new.
