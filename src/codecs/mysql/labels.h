@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "codecs/mysql/characters.h"
 #include "codecs/mysql/type.h"
-#include "codecs/mysql/values.h"
 #include "core/table.h"
 
 namespace godwit::mysql {

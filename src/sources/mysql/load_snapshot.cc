@@ -9,6 +9,7 @@
 #include "base/failpoint.h"
 #include "sources/mysql/binlog_stream.h"
 #include "sources/mysql/catalogue.h"
+#include "sources/mysql/own_answer.h"
 
 namespace godwit::mysql {
 namespace {
@@ -83,25 +84,43 @@ Result<Connection> open_session(const Options& options) {
 
 Result<> open_view(Connection& c) { return c.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"); }
 
-// The view's own place, which later writes do not move (MariaDB).
+// The view's own place, which later writes do not move (MariaDB). The server puts it where it puts that of
+// any other session that asks for its status, and one that asks at the same moment gives us its own: what is
+// said nearly always is ours.
 Result<LogPosition> place_of_view(Connection& c, const std::string& server) {
-    const auto rows = GW_TRY(c.query("SHOW STATUS LIKE 'binlog\\_snapshot\\_%'"));
-    LogPosition out;
-    out.server = server;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        std::string name = rows.text(i, 0);
-        for (char& letter : name)
-            letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
-        if (name == "binlog_snapshot_file") out.file = rows.text(i, 1);
-        if (name == "binlog_snapshot_position") out.offset = rows.unsigned_number(i, 1);
+    struct Said {
+        std::string file;
+        std::uint64_t offset = 0;
+        auto operator<=>(const Said&) const = default;
+    };
+    for (OwnAnswer<Said> answer; !answer.given_up();) {
+        const auto rows = GW_TRY(c.query("SHOW STATUS LIKE 'binlog\\_snapshot\\_%'"));
+        Said said;
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            std::string name = rows.text(i, 0);
+            for (char& letter : name)
+                letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+            if (name == "binlog_snapshot_file") said.file = rows.text(i, 1);
+            if (name == "binlog_snapshot_position") said.offset = rows.unsigned_number(i, 1);
+        }
+        if (!answer.heard(said)) continue;
+        if (file_number(said.file) == 0)
+            return fail(
+                ErrorCode::failed_precondition,
+                "the server does not say at which place of its binlog a snapshot stands; grant LOCK TABLES "
+                "on the selected schemas");
+        LogPosition out;
+        out.server = server;
+        out.file = said.file;
+        out.offset = said.offset;
+        out.gtids = GW_TRY(gtids_at(c, out.file, out.offset)).value_or("");
+        return out;
     }
-    if (file_number(out.file) == 0)
-        return fail(
-            ErrorCode::failed_precondition,
-            "the server does not say at which place of its binlog a snapshot stands; grant LOCK TABLES on "
-            "the selected schemas");
-    out.gtids = GW_TRY(gtids_at(c, out.file, out.offset)).value_or("");
-    return out;
+    return fail(
+        ErrorCode::unavailable,
+        "other sessions ask for the status of the source (SHOW STATUS) so often that the place of a "
+        "snapshot cannot be told from theirs; stop them, or grant LOCK TABLES on the selected schemas",
+        Retry::from_checkpoint);
 }
 
 Result<LogPosition> end_of_log(Connection& c, const std::string& server) {
