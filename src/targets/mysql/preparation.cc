@@ -554,19 +554,29 @@ bool rounds(const ColumnSchema& source, const TargetColumn& target, bool same_fa
         case TypeKind::bit:  // what comes as text is taken for its digits
             if (target.column_type == "bit(1)") return any_number(from.kind) && !whole(from);
             return own ? own->kind != TypeKind::bit && !from.binary() : any_number(from.kind);
-        case TypeKind::character:  // blanks at the end are dropped
-            return from.binary() || (from.text() && !ends_without_blank(source, own));
-        case TypeKind::binary:  // zeros are put behind
+        case TypeKind::character:
+            return from.binary();  // of text see drops_blanks()
+        case TypeKind::binary:     // zeros are put behind
             return !own || own->kind != TypeKind::binary || own->length != to->length;
         default:
             return false;
     }
 }
 
+// Blanks at the end of a text are lost in the column, which is all that it changes.
+bool drops_blanks(const ColumnSchema& source, const TargetColumn& target, bool same_family) {
+    const auto to = parse_type(target.column_type, target.collation);
+    if (!to || to->kind != TypeKind::character || !source.portable.text()) return false;
+    std::optional<Type> own;
+    if (same_family)
+        if (auto type = parse_type(source.native_type, source.collation)) own = std::move(*type);
+    return !ends_without_blank(source, own);
+}
+
 // The columns that are there must take what the load writes.
 Result<> check_columns(const TableSchema& source, const TableName& name, const TargetTable& target,
                        bool same_family, const ServerFacts& facts, std::vector<std::string>& warnings) {
-    std::vector<std::string> missing, generated, unfilled, rounded, invented;
+    std::vector<std::string> missing, generated, unfilled, rounded, invented, cut;
     for (const auto& c : source.columns) {
         const TargetColumn* t = target.column(c.name);
         if (c.generated) {
@@ -582,6 +592,8 @@ Result<> check_columns(const TableSchema& source, const TableName& name, const T
             generated.push_back(c.name);
         else if (rounds(c, *t, same_family))
             rounded.push_back(fmt::format("{} ({})", c.name, t->column_type));
+        else if (drops_blanks(c, *t, same_family))
+            cut.push_back(fmt::format("{} ({})", c.name, t->column_type));
         // NULL is no error there: the server puts in a number, or the present time
         else if (!c.not_null && t->not_null &&
                  (t->auto_increment || (t->data_type == "timestamp" && !facts.explicit_timestamps)))
@@ -608,6 +620,10 @@ Result<> check_columns(const TableSchema& source, const TableName& name, const T
                     fmt::format("table {} on the target would change the source's values without a word in "
                                 "column {}: the column needs a type of the same kind that holds as much",
                                 name.text(), join(rounded, ", ")));
+    if (!cut.empty())
+        warnings.push_back(
+            fmt::format("column {} of table {} drops blanks at the end of a text: VARCHAR keeps them",
+                        join(cut, ", "), name.text()));
     if (!invented.empty())
         return fail(
             ErrorCode::failed_precondition,
