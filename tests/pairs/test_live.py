@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 import uuid
 
 import pytest
-from shop import TABLES, Server, Traffic, create, database, difference
+from shop import TABLES, Server, Traffic, connect, create, database, difference
 from task_process import TaskProcess, select
 
 PAIRS = [
@@ -78,3 +79,37 @@ def test_killed_while_it_loads(from_: str, to: str, request: pytest.FixtureReque
         task.wait_loaded(60)
         traffic.stop()
         wait_equal(task, source, target, schema)
+
+
+@pytest.mark.parametrize("to", ["mariadb", "mysql"])
+def test_a_killed_task_leaves_no_session_behind(to: str, request: pytest.FixtureRequest) -> None:
+    """The keeper of its snapshot lives on, and holds none of its sockets: the target would keep what they locked."""
+    source, target = request.getfixturevalue("postgres"), request.getfixturevalue(to)
+    schema = "k" + uuid.uuid4().hex[:8]
+    create(source, schema, rows=20000)
+    living = (
+        "select count(*) from godwit.gw_session s join information_schema.processlist p on p.id = s.connection "
+        "where s.task = '{}'"
+    )
+    with TaskProcess(source, target, database(source), database(target), mappings=select(schema)) as task:
+        task.start("fresh", failpoint="slice.rows_sent=sleep:3000")
+        task.wait_for(lambda: int(target.sql(living.format(task.id))[0][0]) > 1, 30, "a load under way")
+        task.kill()
+        assert task.keepers()
+        deadline = time.monotonic() + 8
+        while int(target.sql(living.format(task.id))[0][0]) != 0:
+            assert time.monotonic() < deadline, target.sql("show full processlist")
+            time.sleep(0.1)
+        assert task.keepers()
+        # One that has not ended, as when its host is gone, is ended before anything waits for it.
+        with connect(target, "godwit") as c, c.cursor() as old:
+            c.autocommit(False)
+            old.execute("select host from information_schema.processlist where id = connection_id()")
+            old.execute("insert into gw_session values (%s, connection_id(), %s, 1, 1)", (task.id, old.fetchone()[0]))
+            c.commit()
+            old.execute("select 1 from gw_task where task = %s lock in share mode", (task.id,))
+            task.start("resume")
+            task.wait_loaded(30)
+            assert task.stop() == 0
+            with contextlib.suppress(Exception):
+                c.rollback()

@@ -309,6 +309,9 @@ Result<KeeperClient> KeeperClient::spawn(const std::string& program, const std::
     const auto log = (folder / (name + ".log")).string();
     posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     posix_spawn_file_actions_adddup2(&actions, 1, 2);
+    // A socket of the task's that it held would outlive the task, and with it what its session has locked on
+    // the target.
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);  // it outlives the task and its terminal

@@ -271,6 +271,9 @@ Result<> register_session(Connection& c, const std::string& task, std::uint64_t 
 
 Result<Ledger> take_over(Connection& c, const std::string& task, const ServerTraits& source) {
     GW_CHECK(create_ledger(c));
+    // They may hold the task's row.
+    const auto before = GW_TRY(epoch_now(c, task));
+    GW_CHECK(end_older_sessions(c, task, before + 1));
     GW_CHECK(in_transaction(
         c,
         fmt::format("INSERT INTO godwit.gw_task (task, epoch, source_system, source_timeline) VALUES ({0}, "
