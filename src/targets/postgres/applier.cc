@@ -183,6 +183,7 @@ private:
         std::string keys;        // foreign keys of tables that are not emptied with it
         bool forbidden = false;  // the user has no right to it
     };
+    [[nodiscard]] static std::string names_array(const std::vector<Plan*>& plans);
     Result<std::vector<Refusal>> truncate_refusals(const std::vector<Plan*>& plans);
     Result<> restart_sequences(const std::vector<Plan*>& plans);
     Result<> apply_truncate(const Record& record, bool singly = false);
@@ -1067,13 +1068,18 @@ bool PgApplier::joins(const Plan& plan, const Run& run, const Run::Row& row,
     return true;
 }
 
-// By the place in `plans`.
-Result<std::vector<PgApplier::Refusal>> PgApplier::truncate_refusals(const std::vector<Plan*>& plans) {
+// ARRAY['public.a', 'public.b']::text[], by their quoted names
+std::string PgApplier::names_array(const std::vector<Plan*>& plans) {
     std::string names;
     for (const auto* plan : plans) names += (names.empty() ? "" : ", ") + pg::quote_literal(plan->quoted);
+    return "ARRAY[" + names + "]::pg_catalog.text[]";
+}
+
+// By the place in `plans`.
+Result<std::vector<PgApplier::Refusal>> PgApplier::truncate_refusals(const std::vector<Plan*>& plans) {
     auto rows = ask(fmt::format(
         "WITH RECURSIVE named AS (SELECT n.place, pg_catalog.to_regclass(n.name)::pg_catalog.oid AS oid FROM "
-        "pg_catalog.unnest(ARRAY[{}]::pg_catalog.text[]) WITH ORDINALITY n(name, place)), "
+        "pg_catalog.unnest({}) WITH ORDINALITY n(name, place)), "
         "emptied AS (SELECT place, oid FROM named UNION SELECT e.place, i.inhrelid FROM emptied e JOIN "
         "pg_catalog.pg_class c ON c.oid = e.oid AND c.relkind = 'p' JOIN pg_catalog.pg_inherits i ON "
         "i.inhparent = e.oid) "
@@ -1083,7 +1089,7 @@ Result<std::vector<PgApplier::Refusal>> PgApplier::truncate_refusals(const std::
         "= e.oid AND k.contype = 'f' WHERE e.place = n.place AND NOT EXISTS (SELECT 1 FROM emptied o WHERE "
         "o.oid = k.conrelid)), NOT pg_catalog.has_table_privilege(n.oid, 'TRUNCATE') FROM named n ORDER BY "
         "n.place",
-        names));
+        names_array(plans)));
     GW_CHECK(open_transaction());
     if (!rows) return std::unexpected(std::move(rows).error());
     std::vector<Refusal> out;
@@ -1094,16 +1100,14 @@ Result<std::vector<PgApplier::Refusal>> PgApplier::truncate_refusals(const std::
 
 // As RESTART IDENTITY does.
 Result<> PgApplier::restart_sequences(const std::vector<Plan*>& plans) {
-    std::string names;
-    for (const auto* plan : plans) names += (names.empty() ? "" : ", ") + pg::quote_literal(plan->quoted);
     auto rows = ask(fmt::format(
         "SELECT DISTINCT pg_catalog.format('ALTER SEQUENCE %I.%I RESTART', n.nspname, s.relname) "
         "FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = "
         "'S' JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace WHERE d.classid = 1259 AND "
         "d.refclassid = 1259 AND d.deptype IN ('a', 'i') AND d.refobjid IN (SELECT "
         "pg_catalog.to_regclass(name)::pg_catalog.oid FROM "
-        "pg_catalog.unnest(ARRAY[{}]::pg_catalog.text[]) name) ORDER BY 1",
-        names));
+        "pg_catalog.unnest({}) name) ORDER BY 1",
+        names_array(plans)));
     GW_CHECK(open_transaction());
     if (!rows) return std::unexpected(std::move(rows).error());
     for (int i = 0; i < rows->size(); ++i) GW_CHECK(send_text(rows->text(i, 0)));
