@@ -271,26 +271,23 @@ Result<> register_session(Connection& c, const std::string& task, std::uint64_t 
 
 Result<Ledger> take_over(Connection& c, const std::string& task, const ServerTraits& source) {
     GW_CHECK(create_ledger(c));
-    // They may hold the task's row.
-    const auto before = GW_TRY(epoch_now(c, task));
-    GW_CHECK(end_older_sessions(c, task, before + 1));
-    GW_CHECK(in_transaction(
-        c,
-        fmt::format("INSERT INTO godwit.gw_task (task, epoch, source_system, source_timeline) VALUES ({0}, "
-                    "0, {1}, {2}) ON DUPLICATE KEY UPDATE task = VALUES(task); "
-                    "INSERT INTO godwit.gw_pos (task, pos, seq, epoch) VALUES ({0}, NULL, 0, 0) ON "
-                    "DUPLICATE KEY UPDATE task = VALUES(task)",
-                    quoted(task), quoted(source.system_id), source.timeline)));
+    const std::string row = fmt::format(
+        "INSERT INTO godwit.gw_task (task, epoch, source_system, source_timeline) VALUES ({0}, 0, {1}, {2}) "
+        "ON DUPLICATE KEY UPDATE task = VALUES(task); "
+        "INSERT INTO godwit.gw_pos (task, pos, seq, epoch) VALUES ({0}, NULL, 0, 0) ON DUPLICATE KEY UPDATE "
+        "task = VALUES(task); ",
+        quoted(task), quoted(source.system_id), source.timeline);
     Error last;
     for (int attempt = 0; attempt < 5; ++attempt) {
         const auto epoch = GW_TRY(epoch_now(c, task));
-        // first, because they hold the rows that are to be raised
+        // first, because they hold the rows that are to be made and raised
         GW_CHECK(end_older_sessions(c, task, epoch + 1));
         // What commits later carries a lower epoch and is refused.
-        std::string raise = fmt::format(
-            "UPDATE godwit.gw_task SET epoch = IF(epoch = {0}, {1}, {2}) WHERE task = {3}; "
-            "UPDATE godwit.gw_pos SET epoch = {1}, seq = seq + 1 WHERE task = {3}; ",
-            epoch, epoch + 1, kTwoRows, quoted(task));
+        std::string raise =
+            row + fmt::format(
+                      "UPDATE godwit.gw_task SET epoch = IF(epoch = {0}, {1}, {2}) WHERE task = {3}; "
+                      "UPDATE godwit.gw_pos SET epoch = {1}, seq = seq + 1 WHERE task = {3}; ",
+                      epoch, epoch + 1, kTwoRows, quoted(task));
         if (GW_RULE("takeover.raise_tables"))
             raise += fmt::format("UPDATE godwit.gw_table SET epoch = {} WHERE task = {}; ", epoch + 1,
                                  quoted(task));
