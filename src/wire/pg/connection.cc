@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "base/failpoint.h"
 #include "wire/certificate_file.h"
@@ -45,6 +47,42 @@ std::string settings_again(const std::vector<std::string>& settings) {
     }
     return sql;
 }
+
+// Bytes of a COPY, as many at a time as the socket holds. A server sends 8 KiB at a time, and to wake up for
+// each costs more than to copy them. With TLS each record is a read of its own, and batches gain nothing.
+class BatchedReads {
+public:
+    explicit BatchedReads(PGconn* c) : c_(c), batch_(PQsslInUse(c) != 0 ? 1 : kBatch) { wait_for(batch_); }
+    ~BatchedReads() { wait_for(1); }  // libpq itself waits for every byte
+    BatchedReads(const BatchedReads&) = delete;
+    BatchedReads& operator=(const BatchedReads&) = delete;
+
+    // `rows`: so many were had until now. Takes what is there, and waits a moment for more when that was no
+    // row. false: the connection is lost.
+    bool more(std::uint64_t rows) {
+        if (std::exchange(rows_, rows) == rows) wait();
+        return PQconsumeInput(c_) == 1;
+    }
+
+private:
+    static constexpr int kBatch = 64 << 10, kBatchMs = 2, kIdleMs = 100;
+    void wait() {
+        pollfd p{PQsocket(c_), POLLIN, 0};
+        const bool ready = ::poll(&p, 1, wanted_ > 1 ? kBatchMs : kIdleMs) > 0;
+        // The last bytes are fewer, and a server may rest: then each counts, until there are some.
+        wait_for(ready ? batch_ : 1);
+    }
+    // A socket that does not know the option wakes for each.
+    void wait_for(int bytes) {
+        if (std::exchange(wanted_, bytes) != bytes)
+            ::setsockopt(PQsocket(c_), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+    }
+
+    PGconn* const c_;
+    const int batch_;
+    int wanted_ = 1;
+    std::uint64_t rows_ = ~std::uint64_t{0};
+};
 
 }  // namespace
 
@@ -218,22 +256,29 @@ Result<std::uint64_t> Connection::copy_out(const std::string& sql, std::stop_tok
         if (PQresultStatus(started.raw()) != PGRES_COPY_OUT)
             return fail(ErrorCode::internal, "the server did not start COPY");
     }
-    std::uint32_t rows = 0;
+    std::uint64_t rows = 0;
     Result<> outcome;
-    for (;;) {
-        char* block = nullptr;
-        const int n = PQgetCopyData(connection_.get(), &block, 0);
-        if (n == -1) break;
-        if (n == -2) return std::unexpected(error_of(nullptr, "COPY TO"));
-        if (outcome) outcome = f({reinterpret_cast<const std::byte*>(block), static_cast<std::size_t>(n)});
-        PQfreemem(block);
-        if (!outcome || ((++rows & 0xffU) == 0 && stop.stop_requested())) {
-            if (outcome) outcome = fail(ErrorCode::cancelled, "stopped");
-            cancel();
-            // the server ends the COPY with an error; read up to it so that the session stays usable
-            for (char* rest = nullptr; PQgetCopyData(connection_.get(), &rest, 0) > 0;) PQfreemem(rest);
-            break;
+    {
+        BatchedReads reads(connection_.get());
+        while (outcome) {
+            char* block = nullptr;
+            const int n = PQgetCopyData(connection_.get(), &block, 1);
+            if (n == -1) break;
+            if (n == -2) return std::unexpected(error_of(nullptr, "COPY TO"));
+            if (n > 0) {
+                outcome = f({reinterpret_cast<const std::byte*>(block), static_cast<std::size_t>(n)});
+                PQfreemem(block);
+                if ((++rows & 0xffU) != 0) continue;
+            } else if (!reads.more(rows)) {
+                return std::unexpected(error_of(nullptr, "COPY TO"));
+            }
+            if (outcome && stop.stop_requested()) outcome = fail(ErrorCode::cancelled, "stopped");
         }
+    }
+    if (!outcome) {
+        cancel();
+        // the server ends the COPY with an error; read up to it so that the session stays usable
+        for (char* rest = nullptr; PQgetCopyData(connection_.get(), &rest, 0) > 0;) PQfreemem(rest);
     }
     auto end = collect("COPY TO");
     if (!outcome) return std::unexpected(std::move(outcome).error());
