@@ -122,7 +122,10 @@ def test_killed_while_the_target_is_away(shop: tuple[Server, Server, str]) -> No
             task.kill()
             task.start("resume")  # without a target it gives up, for the supervisor to try again
             message = recoverable_end(task)["last_error"]
-            assert message.startswith(f"cannot connect to {target.host}:{target.port}"), message
+            place = f"{target.host}:{target.port}"
+            assert message.startswith((f"cannot connect to {place}", f"cannot connect to PostgreSQL at {place}")), (
+                message
+            )
             target.start()
             traffic.stop()
         end_equal(task, schema)
