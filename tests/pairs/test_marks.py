@@ -457,6 +457,7 @@ def test_a_prepared_transaction_outlives_the_task(
         equal(task, source, postgres, schema, ["t"])
         assert postgres.sql(f"select k from {schema}.t order by k") == [(1,), (2,), (3,)]
         assert task.stop() == 0
+        assert not task.table("t")["reloaded"], "it was not read again, so the table had to be loaded anew"
 
 
 def test_a_lock_that_is_not_granted(mysql: MyServer, postgres: PgServer) -> None:
