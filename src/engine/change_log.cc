@@ -29,6 +29,7 @@ constexpr std::size_t kFrameHead = 13;
 constexpr std::size_t kStreamMemory = 4U << 20;  // an open transaction beyond this goes to a file of its own
 constexpr std::uint64_t kSyncBytes = 8U << 20;
 constexpr std::size_t kSpareBuffers = 16;
+constexpr std::size_t kHeldBack = 16U << 20;  // held back of a source that does not ask whether there is room
 
 std::unexpected<Error> io_error(std::string_view what, const std::filesystem::path& path) {
     const int e = errno;
@@ -73,6 +74,8 @@ struct ChangeLog::File {
     std::uint64_t chunks = 0;  // that are still in a log or stream
     bool open = true;          // more may be written
     bool guarded = false;
+    bool beyond = false;  // begun over the limit, for the transaction that was open then
+    bool spent = false;   // that one has ended
 
     File() = default;
     File(const File&) = delete;
@@ -182,6 +185,7 @@ Result<> ChangeLog::recorded(std::uint32_t stream) {
         }
     }
     staging.before = staging.data.size();
+    ++unasked_records_;
     if (staging.data.size() < options_.chunk_bytes) return {};
     if (stream == 0) return idle();
     Stream& s = *streams_[stream];
@@ -229,10 +233,13 @@ Result<> ChangeLog::seal(Staging& staging, std::vector<std::shared_ptr<Chunk>>& 
 Result<> ChangeLog::idle() {
     if (staging_->data.empty()) return {};
     std::vector<std::shared_ptr<Chunk>> sealed;
+    const bool unasked = unasked_records_ > 1 && staging_->data.size() > kHeldBack;
+    const bool limited = open_transaction_ && !unasked && reached_limit();
+    if (limited && begins_transaction()) return {};
     // A durable mark stands behind a whole transaction only, or a spool that is read back would end inside
-    // one.
+    // one. At the limit the log ends behind a whole one, too.
     Staging rest;
-    if (open_transaction_ && staged_end_ && wants_sync()) {
+    if (open_transaction_ && staged_end_ && (limited || wants_sync())) {
         rest.data.append(staging_->data.view().subspan(staging_->ended));
         rest.relations = staging_->relations;
         staging_->data.resize_down(staging_->ended);
@@ -245,6 +252,12 @@ Result<> ChangeLog::idle() {
     staged_end_ = false;
     GW_CHECK(append(std::move(sealed), position, !staging_->mid_transaction));
     if (rest.data.empty()) return {};
+    if (limited) {
+        staging_->data.append(rest.data.view());
+        staging_->relations = std::move(rest.relations);
+        staging_->before = staging_->data.size();
+        return {};
+    }
     sealed.clear();
     GW_CHECK(seal(rest, sealed));
     staging_->mid_transaction = true;
@@ -254,6 +267,7 @@ Result<> ChangeLog::idle() {
 Result<> ChangeLog::append(std::vector<std::shared_ptr<Chunk>> chunks, std::optional<Position> position,
                            bool whole) {
     const std::lock_guard lock(mutex_);
+    if (whole_ && log_file_ != 0) files_.at(log_file_)->spent = files_.at(log_file_)->beyond;
     whole_ = whole;
     for (auto& chunk : chunks) chunks_.push_back(std::move(chunk));
     if (position) captured_ = *position;
@@ -272,9 +286,14 @@ Result<> ChangeLog::paused_when_full(Result<> outcome) {
     if (outcome || outcome.error().code != ErrorCode::resource_exhausted) return outcome;
     if (!spool_failed_ && options_.log != nullptr)
         options_.log->error(Component::sorter, outcome.error().text());
-    spool_failed_ = true;
-    spool_failed_at_ = std::chrono::steady_clock::now();
+    spool_failed(at_limit());
     return {};
+}
+
+// A disk is asked again now and then; where the limit is known to be the cause, there is nothing to ask.
+void ChangeLog::spool_failed(bool limited) {
+    spool_failed_ = true;
+    spool_failed_at_ = limited ? std::chrono::steady_clock::time_point{} : std::chrono::steady_clock::now();
 }
 
 // The oldest chunks first, so that disk order is log order. Unguarded: only those that the main reader has
@@ -373,18 +392,12 @@ Result<std::unique_ptr<ChangeLog::File>> ChangeLog::create_file(const Position& 
 Result<ChangeLog::File*> ChangeLog::log_file() {
     if (log_file_ != 0) {
         File& file = *files_[log_file_];
-        if (file.size < options_.file_bytes) return &file;
+        const bool spent = file.spent && over_limit() && !starved();
+        if (file.size < options_.file_bytes && !spent) return &file;
         if (guard_ && ::fdatasync(file.fd) != 0) return io_error("cannot fsync", file.path);
         file.open = false;
     }
-    // Open transactions do not count: to read no more would not bring their end.
-    if (spool_bytes_ - open_bytes_ > options_.spool_bytes_max && !starved())
-        return fail(
-            ErrorCode::resource_exhausted,
-            fmt::format(
-                "the spool holds {} MB, its limit is {} MB (attribute spoolMB of the source endpoint)",
-                spool_bytes_ >> 20, options_.spool_bytes_max >> 20),
-            Retry::call);
+    if (over_limit() && !starved()) return limit_error();
     if (guard_ && !marked_) marked_ = acknowledged_;
     auto file = GW_TRY(create_file(guard_ ? *marked_ : acknowledged_, guard_));
     for (const auto& [id, relation] : relations_) {
@@ -395,15 +408,46 @@ Result<ChangeLog::File*> ChangeLog::log_file() {
             return std::unexpected(wrote.error());
         }
     }
+    file->beyond = over_limit();
     log_file_ = file->number;
     return files_.emplace(log_file_, std::move(file)).first->second.get();
+}
+
+// Open transactions do not count: to read no more would not bring their end.
+bool ChangeLog::over_limit() const { return spool_bytes_ - open_bytes_ > options_.spool_bytes_max; }
+
+std::unexpected<Error> ChangeLog::limit_error() const {
+    return fail(
+        ErrorCode::resource_exhausted,
+        fmt::format("the spool holds {} MB, its limit is {} MB (attribute spoolMB of the source endpoint)",
+                    spool_bytes_ >> 20, options_.spool_bytes_max >> 20),
+        Retry::call);
+}
+
+// What comes next would need a file beyond the limit. A transaction whose beginning is in the log gets one,
+// for its reader waits for its end; so the next one must not begin in the log.
+bool ChangeLog::at_limit() const {
+    if (!over_limit()) return false;
+    if (log_file_ == 0) return true;
+    const File& file = *files_.at(log_file_);
+    return file.beyond || file.size >= options_.file_bytes;
+}
+
+bool ChangeLog::reached_limit() const {
+    const std::lock_guard lock(mutex_);
+    return at_limit();
+}
+
+bool ChangeLog::begins_transaction() const {
+    return open_transaction_ && !staged_end_ && !staging_->mid_transaction;
 }
 
 // Everything in the log goes to disk and is fsynced now and then; only then does durable_ move.
 Result<> ChangeLog::sync_guard() {
     GW_CHECK(spill_log());
     if (captured_ == durable_ || !whole_) return {};
-    File* file = GW_TRY(log_file());
+    // a mark is small, and stands behind what it is about
+    File* file = log_file_ != 0 ? files_.at(log_file_).get() : GW_TRY(log_file());
     ByteBuffer position;
     put_string(position, captured_.token);
     GW_TRY(file->write(Frame::durable, position.view()));
@@ -437,10 +481,7 @@ Result<> ChangeLog::start_guard() {
     durable_ = {};
     drop_released();
     auto outcome = sync_guard();
-    if (!outcome && outcome.error().code == ErrorCode::resource_exhausted) {
-        spool_failed_ = true;
-        spool_failed_at_ = std::chrono::steady_clock::now();
-    }
+    if (!outcome && outcome.error().code == ErrorCode::resource_exhausted) spool_failed(at_limit());
     return outcome;
 }
 
@@ -460,12 +501,18 @@ bool ChangeLog::starved() const { return !whole_ && passed_ >= first_ + chunks_.
 
 bool ChangeLog::full() {
     const std::lock_guard lock(mutex_);
-    if (spool_failed_) {
-        if (!starved() && std::chrono::steady_clock::now() - spool_failed_at_ < std::chrono::seconds(1))
+    unasked_records_ = 0;
+    const bool limited = at_limit();
+    const bool held = limited && begins_transaction() && staging_->data.size() >= options_.chunk_bytes;
+    if (spool_failed_ || held) {
+        if (!held && !starved() &&
+            std::chrono::steady_clock::now() - spool_failed_at_ < std::chrono::seconds(1))
             return true;
-        auto again = guard_ ? sync_guard() : spill_log();
-        spool_failed_ = !again;
-        spool_failed_at_ = std::chrono::steady_clock::now();
+        const Result<> again = held ? limit_error() : guard_ ? sync_guard() : spill_log();
+        if (!again && !spool_failed_ && options_.log != nullptr)
+            options_.log->error(Component::sorter, again.error().text());
+        spool_failed_ = false;
+        if (!again) spool_failed(limited);
         if (spool_failed_ && !starved()) return true;
     }
     if (memory_bytes_ <= options_.memory_bytes_max) return false;

@@ -139,8 +139,15 @@ private:
     Result<std::unique_ptr<File>> create_file(const Position& from, bool guarded);
     Result<> sync_guard();
     [[nodiscard]] bool wants_sync() const;
+    [[nodiscard]] bool over_limit() const;
+    [[nodiscard]] bool at_limit() const;
+    [[nodiscard]] bool reached_limit() const;
+    // nothing of the transaction that is collected is in the log yet
+    [[nodiscard]] bool begins_transaction() const;
+    [[nodiscard]] std::unexpected<Error> limit_error() const;
     [[nodiscard]] bool starved() const;
     Result<> paused_when_full(Result<> outcome);
+    void spool_failed(bool limited);
     void drop_released();
     void set_waited_for(bool yes);
 
@@ -151,6 +158,7 @@ private:
     bool open_transaction_ = false;
     Position staged_position_;
     bool staged_end_ = false;
+    std::size_t unasked_records_ = 0;  // since the source asked whether there is room
 
     mutable std::mutex mutex_;  // guards everything below
     std::condition_variable_any ready_;

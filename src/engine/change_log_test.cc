@@ -703,7 +703,6 @@ TEST_F(ChangeLogTest, an_open_transaction_does_not_fill_the_spool) {
     EXPECT_EQ(log.spool_bytes(), 0U);
 }
 
-// Nothing is lost and nothing is promised: reading pauses, the source keeps its log.
 // A transaction larger than memory and spool together: its reader waits for its end, and nothing is released
 // before.
 TEST_F(ChangeLogTest, a_transaction_beyond_the_spools_limit_comes_to_its_end) {
@@ -730,6 +729,84 @@ TEST_F(ChangeLogTest, a_transaction_beyond_the_spools_limit_comes_to_its_end) {
     }
 }
 
+// Each of them is larger than a chunk, so the log would nearly always end inside one, whose reader waits for
+// its end: the limit would be lifted again and again.
+TEST_F(ChangeLogTest, the_limit_holds_between_large_transactions) {
+    constexpr int kRows = 100;
+    constexpr std::uint64_t kLast = 2000;
+    for (const bool guard : {true, false}) {
+        SCOPED_TRACE(guard);
+        options_.spool_bytes_max = 32U << 10;
+        options_.file_bytes = 8U << 10;
+        options_.folder = folder_ / (guard ? "guarded" : "plain");
+        ChangeLog log(options_);
+        if (guard) {
+            ASSERT_TRUE(log.start_guard());
+        }
+        std::uint64_t released = 1, most = 0;
+        int paused = 0;
+        std::vector<std::string> got;
+        const auto full = [&] {
+            log.passed(log.end());
+            return log.full();
+        };
+        const auto wait = [&] {
+            for (int tries = 0; full(); ++tries) {
+                ASSERT_LT(tries, 3) << "there is room, and it is not seen";
+                if (tries != 0) continue;
+                ++paused;
+                most = std::max(most, log.spool_bytes() + log.memory_bytes());
+                ASSERT_TRUE(log.idle());  // as a source does that finds no room
+                // all that is in the log is whole, so its readers need no more of it
+                ASSERT_NO_FATAL_FAILURE([&] {
+                    const auto more = all(log, released);
+                    ASSERT_FALSE(more.empty());
+                    ASSERT_EQ(more.back().front(), 'C');
+                    got.insert(got.end(), more.begin(), more.end());
+                }());
+                log.passed(released = log.end());
+                log.release_before(released);
+            }
+        };
+        for (std::uint64_t order = 10; order <= kLast; order += 10) {
+            begin(log, order);
+            for (int i = 0; i < kRows; ++i) {
+                row(log, 0, 0, std::to_string(order) + "." + std::to_string(i));
+                ASSERT_NO_FATAL_FAILURE(wait());
+            }
+            commit(log, order);
+        }
+        ASSERT_TRUE(log.idle());
+        const auto more = all(log, released);
+        got.insert(got.end(), more.begin(), more.end());
+        EXPECT_EQ(got, expected(10, kLast, kRows));
+        EXPECT_GT(paused, 3);
+        EXPECT_LT(most, options_.spool_bytes_max + 3 * options_.file_bytes);
+    }
+}
+
+// What is held back is bounded: a source may read a transaction in one piece.
+TEST_F(ChangeLogTest, what_is_held_back_at_the_limit_is_bounded) {
+    options_.spool_bytes_max = 1024;
+    options_.file_bytes = 512;
+    options_.chunk_bytes = 64U << 10;
+    ChangeLog log(options_);
+    ASSERT_TRUE(log.start_guard());
+    transaction(log, 10, 5000);
+    ASSERT_TRUE(log.idle());
+    const std::string text(1U << 20, 'x');
+    const auto end = log.end();
+    begin(log, 20);
+    for (int i = 0; i < 8; ++i) row(log, 0, 0, text);
+    EXPECT_EQ(log.end(), end);
+    for (int i = 0; i < 16; ++i) row(log, 0, 0, text);
+    EXPECT_GT(log.end(), end);
+    commit(log, 20);
+    ASSERT_TRUE(log.idle());
+    EXPECT_EQ(all(log, end).size(), 26U);
+}
+
+// Nothing is lost and nothing is promised: reading pauses, the source keeps its log.
 TEST_F(ChangeLogTest, a_full_spool_stops_acknowledging) {
     options_.spool_bytes_max = 1500;
     options_.file_bytes = 512;
