@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 
 from figures import ROWS, RUNS, BenchError, run_pipe, run_tool
@@ -48,17 +49,27 @@ def measure_load(bench: Bench) -> None:
         at_most=False,
         detail=f"CPU {bench.text('load.cpu')}",
     )
+    # CPU seconds are the machine's of the day, their ratio is not
+    bench.compare("full load, CPU time / that of the two psql", "load.cpu", "load.psql_cpu")
     bench.line("full load, peak RSS of the task", bench.median("load.peak"), "MB", 64)
 
 
 def load_psql(bench: Bench, database: str) -> None:
     bench.target.sql(f"create table orders {COLUMNS}", database=database)
     bench.target.sql("alter table orders add primary key (id)", database=database)
+    before = children_cpu_s()
     with bench.timed("load.psql"):
         run_pipe(
             bench.psql(bench.source, "load", "copy orders to stdout (format binary)"),
             bench.psql(bench.target, database, "copy orders from stdin (format binary)"),
         )
+    bench.add("load.psql_cpu", "s", children_cpu_s() - before)
+
+
+def children_cpu_s() -> float:
+    """Of the children that were waited for: the tools, and none of the servers."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def load_pgcopydb(bench: Bench, database: str) -> None:
