@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <ranges>
 #include <utility>
 
 #include "base/failpoint.h"
@@ -505,9 +506,33 @@ bool rounds_to_real(const PortableType& from, const std::optional<Type>& own, co
     }
 }
 
+// The labels that values of the column are of; empty where they are of any text.
+std::vector<std::string> labels_of(const ColumnSchema& source, const std::optional<Type>& own,
+                                   const std::vector<UserType>& types) {
+    if (own) return own->labels;
+    std::uint32_t id = source.type_id;
+    // each type stands behind those that it is made of
+    for (const auto& type : types | std::views::reverse) {
+        if (type.type_id != id || id == 0) continue;
+        if (type.kind == UserType::Kind::enumeration) return type.labels;
+        if (type.kind == UserType::Kind::domain) id = type.base.type_id;
+    }
+    return {};
+}
+
+// The server takes '2' for the second label where none is spelled so, 'X' for the label 'x', and sorts those
+// of a SET.
+bool takes_other_label(const ColumnSchema& source, const std::optional<Type>& own, const Type& to,
+                       const std::vector<UserType>& types) {
+    const auto labels = labels_of(source, own, types);
+    if (labels.empty() || (own && own->kind == TypeKind::set && to.kind != TypeKind::set)) return true;
+    return !std::ranges::all_of(labels, [&](const auto& l) { return contains(to.labels, l); });
+}
+
 // Would the server round values of the source in this column, read others, cut or pad them? It says nothing
 // then, in no sql_mode. Decimals that lose digits it warns of, as of dates that lose their time.
-bool rounds(const ColumnSchema& source, const TargetColumn& target, bool same_family) {
+bool rounds(const ColumnSchema& source, const TargetColumn& target, bool same_family,
+            const std::vector<UserType>& types) {
     const auto to = parse_type(target.column_type, target.collation);
     if (!to) return false;
     PortableType from = source.portable;
@@ -554,6 +579,9 @@ bool rounds(const ColumnSchema& source, const TargetColumn& target, bool same_fa
         case TypeKind::bit:  // what comes as text is taken for its digits
             if (target.column_type == "bit(1)") return any_number(from.kind) && !whole(from);
             return own ? own->kind != TypeKind::bit && !from.binary() : any_number(from.kind);
+        case TypeKind::enumeration:
+        case TypeKind::set:
+            return takes_other_label(source, own, *to, types);
         case TypeKind::character:
             return from.binary();  // of text see drops_blanks()
         case TypeKind::binary:     // zeros are put behind
@@ -590,7 +618,7 @@ Result<> check_columns(const TableSchema& source, const TableName& name, const T
             missing.push_back(c.name);
         else if (t->generated)
             generated.push_back(c.name);
-        else if (rounds(c, *t, same_family))
+        else if (rounds(c, *t, same_family, source.types))
             rounded.push_back(fmt::format("{} ({})", c.name, t->column_type));
         else if (drops_blanks(c, *t, same_family))
             cut.push_back(fmt::format("{} ({})", c.name, t->column_type));

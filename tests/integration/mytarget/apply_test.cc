@@ -135,12 +135,13 @@ TEST_P(MyApplyTest, KeylessRowsAreFoundWhole) {
         std::string(mariadb_ ? "longtext" : "json") +
         ", e enum('x','y'), v varbinary(5)) character set utf8mb4");
     auto target = process();
-    const auto table = schema_of(
+    auto table = schema_of(
         "t",
         {column("a", kInt), column("s", kText), column("f", {.kind = PortableKind::real4}),
          column("b", {.kind = PortableKind::bytes, .length = 1}), column("j", {.kind = PortableKind::nclob}),
          column("e", kText), column("v", {.kind = PortableKind::bytes, .length = 5})},
         0);
+    enumeration(table, "e", {"x", "y"});
     const std::string twin = "1\ta\t1234567.8\t\x05\t{\"k\": 1}\tx\t\\0\xff\n";
     filled(*target, table,
            twin + twin + "1\tA\t1234567.8\t\x05\t{\"k\": 1}\tx\t\\0\xff\n\\N\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\n",

@@ -24,6 +24,17 @@ inline ColumnSchema column(std::string name, PortableType type, bool not_null = 
     c.not_null = not_null;
     return c;
 }
+// Makes a column of the table one of an enum of PostgreSQL.
+inline void enumeration(TableSchema& table, std::string_view name, std::vector<std::string> labels) {
+    constexpr std::uint32_t kFirst = 90'001;  // a number that the server gives its users' types
+    for (auto& c : table.columns)
+        if (c.name == name) {
+            c.portable = {.kind = PortableKind::string, .length = 64};
+            c.type_id = kFirst + static_cast<std::uint32_t>(table.types.size());
+            table.types.push_back(
+                {.kind = UserType::Kind::enumeration, .type_id = c.type_id, .labels = std::move(labels)});
+        }
+}
 inline ColumnSchema native(std::string name, std::string type, std::string collation = {},
                            bool not_null = false) {
     ColumnSchema c;

@@ -69,16 +69,27 @@ TEST_P(MyLoadTest, ColumnsThatRoundAreRefused) {
 
 // Goal: the same for what is cut, padded or read as something else; and no pair that is exact is refused.
 TEST_P(MyLoadTest, ColumnsThatChangeValuesAreRefused) {
+    constexpr std::uint32_t kMood = 90'001;
     const auto attempt = [&](Target& target, const std::string& type, ColumnSchema from) {
         host_.run("DROP TABLE IF EXISTS gw_test.t");
         host_.run("CREATE TABLE gw_test.t (id int primary key, v " + type + ")");
         from.name = "v";
         auto id = native("id", "int");
         id.portable = kInt;
-        const auto done = target.prepare(schema_of("t", {id, from}), PrepMode::do_nothing, {"rows.load"}, {});
+        auto table = schema_of("t", {id, from});
+        UserType mood{.kind = UserType::Kind::enumeration, .type_id = kMood, .labels = {"sad", "2"}};
+        UserType checked{.kind = UserType::Kind::domain, .type_id = kMood + 1};
+        checked.base.type_id = kMood;
+        table.types = {mood, checked};
+        const auto done = target.prepare(table, PrepMode::do_nothing, {"rows.load"}, {});
         return done.has_value();
     };
     using K = PortableKind;
+    const auto of_type = [](std::uint32_t type) {
+        auto c = column("v", {.kind = PortableKind::string, .length = 64});
+        c.type_id = type;
+        return c;
+    };
     const auto of = [](K kind, std::uint32_t length = 0, std::uint16_t precision = 0, std::int16_t scale = 0,
                        const std::string& type = {}) {
         auto c = column("v", {.kind = kind, .length = length, .precision = precision, .scale = scale});
@@ -128,6 +139,13 @@ TEST_P(MyLoadTest, ColumnsThatChangeValuesAreRefused) {
         {"datetime(6)", of(K::nclob, 0, 0, 0, "text"), false},
         {"time(6)", of(K::string, 128, 0, 0, "interval"), true},
         {"datetime", of(K::date), true},
+        {"enum('a','b')", of(K::nclob, 0, 0, 0, "text"), false},
+        {"enum('a','b')", of(K::int2), false},
+        {"set('a','b')", of(K::wstring, 9, 0, 0, "character varying(9)"), false},
+        {"enum('ok','sad','2')", of_type(kMood), true},
+        {"enum('ok','sad','2')", of_type(kMood + 1), true},
+        {"enum('ok','sad')", of_type(kMood), false},
+        {"enum('ok','SAD','2')", of_type(kMood + 1), false},
     };
     {
         auto target = process();
@@ -177,6 +195,15 @@ TEST_P(MyLoadTest, ColumnsThatChangeValuesAreRefused) {
         {"datetime", native("v", "date"), true},
         {"time(3)", native("v", "time(3)"), true},
         {"time(3)", native("v", "time(6)"), false},
+        {"enum('a','b')", native("v", "varchar(9)", text), false},
+        {"enum('a','b')", native("v", "tinyint(4)"), false},
+        {"enum('b','c','a')", native("v", "enum('a','b')", text), true},
+        {"enum('b','2')", native("v", "enum('2')", text), true},
+        {"enum('b','c')", native("v", "enum('2')", text), false},
+        {"enum('a','b')", native("v", "set('a','b')", text), false},
+        {"set('a','b','c')", native("v", "set('a','b')", text), true},
+        {"set('a')", native("v", "set('a','b')", text), false},
+        {"set('a','b')", native("v", "varchar(9)", text), false},
     };
     auto target = process("mysql");
     for (const auto& [type, from, fits] : own)
@@ -345,7 +372,7 @@ TEST_P(MyLoadTest, ValuesArriveInTheColumnsOwnForm) {
                   ", e enum('x','ä'), t time(3), f float, ts timestamp(6) null) character set utf8mb4");
     };
     const auto table_as = [](const std::string& name) {
-        return schema_of(
+        auto table = schema_of(
             name, {column("id", kInt), column("l", kText), column("u", kText), column("w", kText),
                    column("b", {.kind = PortableKind::blob}), column("flag", {.kind = PortableKind::boolean}),
                    column("mask", {.kind = PortableKind::bytes, .length = 2}),
@@ -353,6 +380,8 @@ TEST_P(MyLoadTest, ValuesArriveInTheColumnsOwnForm) {
                    column("t", {.kind = PortableKind::time, .scale = 3}),
                    column("f", {.kind = PortableKind::real4}),
                    column("ts", {.kind = PortableKind::datetime, .scale = 6})});
+        enumeration(table, "e", {"x", "ä"});
+        return table;
     };
     std::string all;
     for (int i = 0; i < 256; ++i) all += static_cast<char>(i);
