@@ -36,6 +36,7 @@ constexpr int kFractionDigits = 6;
 constexpr int kFloat4Digits = 6, kFloat8Digits = 15;  // of any decimal number that they keep
 constexpr int kMoneyScale = 2;                        // of most currencies
 constexpr int kShortName = 15;                        // characters that fit into a name's 63 bytes
+constexpr int kLongTime = 10;                         // characters of -838:59:59
 constexpr std::int32_t kHeader = 4;                   // what the modifier of lengths and precisions adds
 
 // An element where it is an array, below all domains.
@@ -43,6 +44,7 @@ struct Base {
     std::uint32_t oid = 0;
     std::int32_t modifier = -1;
     bool array = false;
+    int text_fraction = kFractionDigits;  // text: the most that it may have
 
     [[nodiscard]] int precision() const { return ((modifier - kHeader) >> 16) & 0xffff; }
     [[nodiscard]] int scale() const { return (((modifier - kHeader) & 0x7ff) ^ 1024) - 1024; }  // 11 bits
@@ -53,6 +55,7 @@ struct Base {
     [[nodiscard]] bool clock() const { return oid == kTime || oid == kTimetz; }
     // of seconds
     [[nodiscard]] int fraction() const {
+        if (text()) return text_fraction;
         if (modifier < 0) return kFractionDigits;
         return std::min(oid == kInterval ? modifier & 0xffff : modifier, kFractionDigits);
     }
@@ -89,25 +92,29 @@ bool changes(const Base& from, const Base& to) {
         case kNumeric:
             if (to.modifier < 0) return false;
             if (from.whole()) return to.scale() < 0;
-            return from.real() || (from.oid == kNumeric && (from.modifier < 0 || from.scale() > to.scale()));
+            return from.real() || from.text() ||
+                   (from.oid == kNumeric && (from.modifier < 0 || from.scale() > to.scale()));
         case kFloat4:
-            return from.oid == kFloat8 || from.oid == kInt4 || from.oid == kInt8 ||
+            return from.oid == kFloat8 || from.oid == kInt4 || from.oid == kInt8 || from.text() ||
                    more_digits(from, kFloat4Digits);
         case kFloat8:
-            return from.oid == kInt8 || more_digits(from, kFloat8Digits);
+            return from.oid == kInt8 || from.text() || more_digits(from, kFloat8Digits);
         case kMoney:
-            return from.real() || (from.oid == kNumeric && (from.modifier < 0 || from.scale() > kMoneyScale));
+            return from.real() || from.text() ||
+                   (from.oid == kNumeric && (from.modifier < 0 || from.scale() > kMoneyScale));
         case kDate:
-            return from.instant();
+            return from.instant() || from.text();
         case kTime:
-            return from.instant() || from.oid == kTimetz || (from.clock() && from.fraction() > to.fraction());
+            if (from.instant() || from.oid == kTimetz) return true;
+            return (from.clock() || from.text()) && from.fraction() > to.fraction();
         case kTimetz:
-            return from.instant() || (from.clock() && from.fraction() > to.fraction());
+            return from.instant() || ((from.clock() || from.text()) && from.fraction() > to.fraction());
         case kTimestamp:
         case kTimestamptz:
-            return from.instant() && from.fraction() > to.fraction();
+            return (from.instant() || from.text()) && from.fraction() > to.fraction();
         case kInterval:
-            if (from.oid == kTime) return from.fraction() > to.fraction() || to.units() != 0x7fff;
+            if (from.oid == kTime || from.text())
+                return from.fraction() > to.fraction() || to.units() != 0x7fff;
             return from.oid == kInterval &&
                    (from.fraction() > to.fraction() || (from.units() & ~to.units()) != 0);
         case kChar:  // its first byte
@@ -129,7 +136,12 @@ bool drops_blanks(const Base& from, const Base& to) {
 
 Narrowing narrowing(const ColumnSchema& source, const std::vector<UserType>& source_types,
                     const ColumnSchema& target, const std::vector<UserType>& target_types) {
-    const Base from = base_of(source, source_types);
+    Base from = base_of(source, source_types);
+    if (from.text() && source.portable.kind == PortableKind::string) {
+        // -838:59:59.123456, a time of MySQL: ten characters, or as many more as it has digits and a point
+        const auto length = static_cast<int>(source.portable.length);
+        if (length >= kLongTime) from.text_fraction = std::clamp(length - kLongTime - 1, 0, kFractionDigits);
+    }
     const Base to = base_of(target, target_types);
     if (from.array != to.array) return Narrowing::none;  // a text, or refused
     if (changes(from, to)) return Narrowing::value;

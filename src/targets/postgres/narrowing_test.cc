@@ -11,7 +11,7 @@ namespace godwit::postgres {
 namespace {
 
 constexpr std::uint32_t kReal = 700, kDouble = 701, kDate = 1082, kTime = 1083, kTimestamp = 1114,
-                        kTimestamptz = 1184, kNumeric = 1700;
+                        kTimestamptz = 1184, kInterval = 1186, kNumeric = 1700;
 
 Narrowing into(PortableType from, std::uint32_t oid, std::int32_t modifier = -1) {
     ColumnSchema source;
@@ -51,6 +51,27 @@ TEST(Narrowing, OfCellsFromAnotherFamily) {
     EXPECT_EQ(into({.kind = PortableKind::date}, kDate), Narrowing::none);
     EXPECT_EQ(into({.kind = PortableKind::time, .scale = 3}, kTime, 2), Narrowing::value);
     EXPECT_EQ(into({.kind = PortableKind::time, .scale = 3}, kTime, 3), Narrowing::none);
+}
+
+TEST(Narrowing, OfText) {
+    const PortableType text{.kind = PortableKind::nclob}, label{.kind = PortableKind::wstring, .length = 9};
+    for (const auto& from : {text, label}) {
+        EXPECT_EQ(into(from, kNumeric, digits(10, 2)), Narrowing::value);
+        EXPECT_EQ(into(from, kNumeric), Narrowing::none);  // what it cannot read is an error
+        for (const auto to : {kReal, kDouble, kDate}) EXPECT_EQ(into(from, to), Narrowing::value);
+        for (const auto to : {kTime, kTimestamp, kTimestamptz, kInterval}) {
+            EXPECT_EQ(into(from, to, 5), Narrowing::value) << to;
+            EXPECT_EQ(into(from, to), Narrowing::none) << to;
+        }
+    }
+    // times of MySQL, to the second and to the millisecond
+    const PortableType time{.kind = PortableKind::string, .length = 10};
+    const PortableType milli{.kind = PortableKind::string, .length = 14};
+    EXPECT_EQ(into(time, kTime, 0), Narrowing::none);
+    EXPECT_EQ(into(milli, kTime, 3), Narrowing::none);
+    EXPECT_EQ(into(milli, kTime, 2), Narrowing::value);
+    EXPECT_EQ(into(milli, kInterval), Narrowing::none);
+    EXPECT_EQ(into({.kind = PortableKind::string, .length = 47}, kTime, 5), Narrowing::value);
 }
 
 }  // namespace

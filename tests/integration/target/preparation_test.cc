@@ -282,6 +282,15 @@ TEST_F(PreparationTest, ColumnsThatChangeValuesAreRefused) {
         {"timetz(3)", "timetz(0)", "10:00:00.6+02"},
         {"interval", "interval(0)", "00:00:01.6"},
         {"interval", "interval day to minute", "1 day 10:11:12"},
+        {"text", "numeric(10,2)", "1.005"},
+        {"varchar(20)", "real", "0.123456789"},
+        {"text", "double precision", "9007199254740993"},
+        {"text", "money", "1.239"},
+        {"text", "date", "2020-01-01 10:00"},
+        {"varchar(20)", "time(3)", "10:00:00.1236"},
+        {"text", "timestamp(0)", "2020-01-01 10:00:00.6"},
+        {"text", "interval(0)", "00:00:01.6"},
+        {"text[]", "numeric(10,2)[]", "{1.005}"},
         {"text", "\"char\"", "abc"},
         {"varchar(80)", "name", "0123456789012345678901234567890123456789012345678901234567890123456789"}};
     const std::vector<Pair> taken{{"numeric(10,2)", "numeric(12,4)", "1.23"},
@@ -301,6 +310,10 @@ TEST_F(PreparationTest, ColumnsThatChangeValuesAreRefused) {
                                   {"interval(3)", "interval", "00:00:01.123"},
                                   {"interval day", "interval day to second", "3 days"},
                                   {"numeric(10,4)", "text", "1.2345"},
+                                  {"text", "numeric", "1.2345"},  // what they cannot read is an error
+                                  {"text", "bigint", "12"},
+                                  {"text", "time", "10:00:00.123456"},
+                                  {"text", "timestamp", "2020-01-01 10:00:00.123456"},
                                   {"numeric(10,4)[]", "text", "{1.2345}"},
                                   {"varchar(10)", "varchar(5)", "abcde"},  // too long is an error
                                   {"varchar(10)", "name", "abcdefghij"},
