@@ -1285,14 +1285,11 @@ Result<StopCause> ApplyLoop::apply_log(std::stop_token stop) {
         ChunkRef chunk = GW_TRY(p_.log.read(place_.chunk, wait ? 50ms : 0ms, stop));
         if (!chunk) {
             if (transaction_.open) {
-                if (p_.log.closed()) {
+                if (const bool ended = p_.log.closed(); ended || stop.stop_requested()) {
+                    // the rest of the transaction comes again, or may be far away: give it back
                     applier_->abort();
-                    if (auto e = p_.log.error()) return std::unexpected(std::move(*e));
-                    GW_CHECK(settle(0ms));
-                    return StopCause::asked;  // the rest of the transaction comes again
-                }
-                if (stop.stop_requested()) {  // its end may be far away: give it back
-                    applier_->abort();
+                    if (auto e = p_.log.error(); e && ended) return std::unexpected(std::move(*e));
+                    GW_FAILPOINT("stop.seen");
                     group_open_ = false;
                     transaction_ = {};
                     pending_ = applied_;
@@ -1308,6 +1305,7 @@ Result<StopCause> ApplyLoop::apply_log(std::stop_token stop) {
             }
             if (p_.log.closed()) {
                 if (auto e = p_.log.error()) return std::unexpected(std::move(*e));
+                GW_FAILPOINT("stop.seen");
                 GW_CHECK(save_idle_position());
                 return StopCause::asked;
             }
