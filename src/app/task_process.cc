@@ -339,7 +339,7 @@ int run_task_process(int argc, char** argv) {
             return {{"ok", true}};
         }
         if (op == "compare") {
-            auto c = engine::compare(task, **source, **target, clock, stop.get_token());
+            auto c = engine::compare(task, **source, **target, stop.get_token());
             return c ? to_json(*c) : failure(c.error());
         }
         if (op == "cutover") {

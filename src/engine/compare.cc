@@ -68,47 +68,49 @@ void compare_tables(Source& source, Target::Snapshot& there, const LoadContext& 
     }
 }
 
+// Apply goes on when the comparison needs it no longer, however that ends.
+class Hold {
+public:
+    explicit Hold(Task& task) : task_(task) {}
+    ~Hold() { end(); }
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+    [[nodiscard]] Result<> at(std::uint64_t order) { return task_.pause_apply_at(order, 10min); }
+    void end() { task_.resume_apply(); }
+
+private:
+    Task& task_;
+};
+
 }  // namespace
 
-Result<Comparison> compare(Task& task, Source& source, Target& target, Clock& clock, std::stop_token stop) {
+Result<Comparison> compare(Task& task, Source& source, Target& target, std::stop_token stop) {
     Comparison result;
-    const auto tables = task.joined_tables();
-    if (tables.empty()) return fail(ErrorCode::failed_precondition, "no table is loaded yet");
+    GW_CHECK(task.knows_its_tables());
     // Apply waits while the source takes its snapshot, or it would be beyond that when it hears of it.
-    if (task.applies() && GW_RULE("compare.hold")) GW_CHECK(task.pause_apply_at(0, 10min));
-    auto begun = source.begin_table_load(tables, false, 600, stop);
-    if (!begun) {
-        task.resume_apply();
-        return std::unexpected(std::move(begun).error());
-    }
-    LoadContext at = std::move(*begun);
-    std::unique_ptr<Target::Snapshot> there;
-    if (task.applies()) {
+    Hold hold(task);
+    if (task.applies() && GW_RULE("compare.hold")) GW_CHECK(hold.at(0));
+    // One look for both lists: a table that joins meanwhile would be in neither.
+    const auto [tables, others] = task.tables_by_step();
+    if (tables.empty()) return fail(ErrorCode::failed_precondition, "no table is loaded yet");
+    GW_FAILPOINT("compare.tables_known");
+    LoadContext at = GW_TRY(source.begin_table_load(tables, false, 600, stop));
+    const auto compared = [&]() -> Result<> {
         // the source's snapshot holds exactly the transactions before its mark: apply stops there
-        const auto order = source.order(at.start);
-        const auto paused =
-            order ? task.pause_apply_at(*order, 10min) : Result<>(std::unexpected(order.error()));
-        if (!paused) {
-            task.resume_apply();
-            source.end_load(at);
-            return std::unexpected(paused.error());
+        if (task.applies()) {
+            const auto order = GW_TRY(source.order(at.start));
+            GW_CHECK(hold.at(order));
         }
-        auto snapshot = target.open_snapshot();
-        task.resume_apply();
-        if (!snapshot) {
-            source.end_load(at);
-            return std::unexpected(snapshot.error());
-        }
-        there = std::move(*snapshot);
-    } else {
-        there = GW_TRY(target.open_snapshot());
-    }
-    (void)clock;
-    result.position = at.start.token;
-    compare_tables(source, *there, at, tables, result, stop);
+        const auto there = GW_TRY(target.open_snapshot());
+        hold.end();
+        result.position = at.start.token;
+        compare_tables(source, *there, at, tables, result, stop);
+        return {};
+    }();
     source.end_load(at);
+    GW_CHECK(compared);
     // A table that is not in step is not equal: an answer that left it out would comfort for nothing.
-    for (const auto& [name, why] : task.tables_not_in_step()) {
+    for (const auto& [name, why] : others) {
         TableComparison c;
         c.table = name;
         c.error = why;

@@ -1,14 +1,13 @@
 #pragma once
-// Are both sides equal? Count and content hash of every joined table, read at one and the same point of the
-// source's log, also while both sides are written to: apply is held, a snapshot of the source names that
-// point, apply goes on to exactly there, pauses until the target's snapshot is taken, and goes on while the
-// tables are read.
+// Are both sides equal? Count and content hash of every table that has joined (any other is not equal), read
+// at one and the same point of the source's log, also while both sides are written to: apply is held, a
+// snapshot of the source names that point, apply goes on to exactly there, pauses until the target's snapshot
+// is taken, and goes on while the tables are read.
 
 #include <stop_token>
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "core/source.h"
 #include "core/target.h"
 
@@ -30,8 +29,7 @@ struct Comparison {
     std::vector<TableComparison> tables;
 };
 
-[[nodiscard]] Result<Comparison> compare(Task& task, Source& source, Target& target, Clock& clock,
-                                         std::stop_token stop);
+[[nodiscard]] Result<Comparison> compare(Task& task, Source& source, Target& target, std::stop_token stop);
 
 // The same for a task at rest: the tables that its ledger calls loaded, at the moment of the call.
 [[nodiscard]] Result<Comparison> compare_at_rest(Source& source, Target& target, const Ledger& ledger,

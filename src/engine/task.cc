@@ -398,10 +398,6 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
         }
     choose_stream_format(tables);
     keep_shapes();
-    progress_.update([&](TaskReport& r) {
-        r.state = TaskState::running;
-        if (unfinished && r.full_load_start_us == 0) r.full_load_start_us = progress_.now_us();
-    });
     StopRule rule;
     rule.commit_time_us = stop_time_us(spec_.cdc_stop, "commit_time");
     rule.server_time_us = stop_time_us(spec_.cdc_stop, "server_time");
@@ -423,6 +419,10 @@ Result<std::string> Task::run_steps(std::stop_token stop) {
                          stream_format_.ends_with(".binary"), [this] { keep_shapes(); }},
         applied, log_start, rule);
     apply_ready_ = true;
+    progress_.update([&](TaskReport& r) {
+        r.state = TaskState::running;
+        if (unfinished && r.full_load_start_us == 0) r.full_load_start_us = progress_.now_us();
+    });
     start_stream(from);
     if (unfinished) GW_CHECK(write_file(secondary_due_file(context_), "", true));
     loading_ = unfinished;
@@ -1318,28 +1318,29 @@ void Task::resume_apply() {
     if (apply_ready_) apply_->unpause();
 }
 
-std::vector<TableSchema> Task::joined_tables() const {
-    std::vector<TableSchema> out;
-    for (const auto& e : book_.all())
-        if (e.state.phase == TablePhase::joined) out.push_back(e.schema);
-    return out;
+Result<> Task::knows_its_tables() const {
+    if (captures() ? !applies() : !running_)
+        return fail(ErrorCode::failed_precondition,
+                    "the task is starting or stopping: ask again in a moment");
+    return {};
 }
 
-std::vector<std::pair<TableName, std::string>> Task::tables_not_in_step() const {
-    std::vector<std::pair<TableName, std::string>> out;
+Task::TablesByStep Task::tables_by_step() const {
+    TablesByStep out;
     for (const auto& e : book_.all()) {
         switch (e.state.phase) {
             case TablePhase::joined:
+                out.joined.push_back(e.schema);
                 break;
             case TablePhase::suspended:
-                out.emplace_back(e.schema.name, "suspended: " + e.state.reason);
+                out.others.emplace_back(e.schema.name, "suspended: " + e.state.reason);
                 break;
             case TablePhase::waiting:
             case TablePhase::loading:
-                out.emplace_back(e.schema.name, "still being loaded");
+                out.others.emplace_back(e.schema.name, "still being loaded");
                 break;
             case TablePhase::loaded:
-                out.emplace_back(e.schema.name, "still catching up");
+                out.others.emplace_back(e.schema.name, "still catching up");
                 break;
         }
     }

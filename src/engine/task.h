@@ -42,9 +42,14 @@ public:
     [[nodiscard]] Result<> pause_apply_at(std::uint64_t order, std::chrono::milliseconds wait);
     void resume_apply();
     [[nodiscard]] bool applies() const { return apply_ready_ && running_; }
-    [[nodiscard]] std::vector<TableSchema> joined_tables() const;
-    // the others, and why
-    [[nodiscard]] std::vector<std::pair<TableName, std::string>> tables_not_in_step() const;
+    // refused while it starts or stops
+    [[nodiscard]] Result<> knows_its_tables() const;
+    // all of them, as at one moment
+    struct TablesByStep {
+        std::vector<TableSchema> joined;
+        std::vector<std::pair<TableName, std::string>> others;  // and why
+    };
+    [[nodiscard]] TablesByStep tables_by_step() const;
     struct Cutover {
         std::int64_t lag_ms = 0;
         std::string position;

@@ -79,7 +79,7 @@ def test_compare_under_traffic(servers):
     with TaskProcess(source, target, name, name) as task, Traffic(source, name) as traffic:
         task.start("fresh")
         task.wait_loaded()
-        task.wait_for(lambda: set(task.phases().values()) == {"joined"}, 30, "all have joined")
+        task.wait_joined(30)
         before = traffic.commits
         for _ in range(3):
             compared = task.control("compare", 60)
@@ -95,6 +95,25 @@ def test_compare_under_traffic(servers):
         assert task.stop() == 0
     for server in servers:
         server.sql(f'drop database if exists "{name}" with (force)')
+
+
+def test_compare_names_every_table(pair):
+    """Also one that joins while the others are compared, which is not compared itself: not equal, rather."""
+    source, target, name = pair
+    for table in ("first", "second"):
+        source.sql(f"create table {table} (id int primary key); insert into {table} values (1)", database=name)
+    with TaskProcess(source, target, name, name) as task:
+        task.spec["workers_max"] = 1
+        task.start("fresh", failpoint="load.table_finished=sleep:3000@2;compare.tables_known=sleep:6000")
+        task.wait_for(lambda: "joined" in task.phases().values(), 30, "one has joined")
+        compared = task.control("compare", 60)
+        assert sorted(t["table"] for t in compared["tables"]) == ["first", "second"], compared
+        late = next(t for t in compared["tables"] if t["error"])
+        assert not compared["equal"] and late["error"] == "still being loaded", compared
+        task.wait_joined(30)
+        compared = task.control("compare", 60)
+        assert compared["equal"] and len(compared["tables"]) == 2, compared
+        assert task.stop() == 0
 
 
 def test_cutover_waits_for_commits_that_do_not_wait(pair):
@@ -144,7 +163,7 @@ def test_truncate_of_a_table_whose_child_is_loaded_anew(pair):
             task.wait_for(
                 lambda: target.sql("select id from parent", database=name) == [(3,)], 20, "the parent goes on"
             )
-        task.wait_for(lambda: set(task.phases().values()) == {"joined"}, 30, "all have joined")
+        task.wait_joined(30)
         task.wait_caught_up()
         wrong = difference(source, name, target, name, ("parent", "child"))
         assert not wrong, wrong

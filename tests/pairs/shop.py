@@ -274,7 +274,7 @@ def prove_equal(task: TaskProcess, schema: str, timeout_s: float = 60) -> None:
     """The traffic has ended: every table is in step, both sides are equal, and stay so."""
     task.wait_loaded(timeout_s)
     # one that is to be loaded anew is suspended until then
-    task.wait_for(lambda: set(task.phases().values()) == {"joined"}, timeout_s, "every table is in step")
+    task.wait_joined(timeout_s)
     task.wait_caught_up(timeout_s)
     wrong = difference(task.source, task.target, schema)
     assert not wrong, f"{wrong}\n{task.log_text(400)}"

@@ -139,6 +139,7 @@ def test_constants_of_new_columns(to: str, postgres: PgServer, request: pytest.F
         task.wait_for(lambda: target.sql(f"select count(*) from {s}.numbers where v = 'zz'") == [["6"]], 30, "numbers")
         task.wait_for(lambda: target.sql(f"select count(*) from {s}.words where active = 'false'") == [["6"]], 40, "it")
         task.wait_loaded()
+        task.wait_joined()
         task.wait_caught_up()
         compared = task.control("compare", timeout_s=60)
         assert compared.get("equal"), f"{compared}\n{task.log_text()}"

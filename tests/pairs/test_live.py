@@ -49,6 +49,7 @@ def test_killed_under_traffic(from_: str, to: str, request: pytest.FixtureReques
             task.kill()
             task.start("resume")
         task.wait_state("running")
+        task.wait_joined()
         time.sleep(1)
         # exact while it is written to, in a form that both families can spell
         compared = task.control("compare", timeout_s=60)

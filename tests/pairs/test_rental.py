@@ -4,7 +4,6 @@ index) is loaded and followed under traffic between all engines, and both sides 
 from __future__ import annotations
 
 import contextlib
-import time
 import uuid
 
 import pytest
@@ -16,7 +15,7 @@ from task_process import TaskProcess, select
 def equal_sides(task: TaskProcess, business: Business) -> None:
     """Under traffic and at rest."""
     task.wait_loaded()
-    time.sleep(1.5)
+    task.wait_joined()
     for _ in range(2):
         compared = task.control("compare", timeout_s=60)
         unequal = [t for t in compared.get("tables", [compared]) if not t.get("equal")]

@@ -80,14 +80,9 @@ def load_equals_change(
         task.start("fresh")
         task.wait_loaded()
         # what the servers themselves say of the same values
-        compared: list[tuple[str, str, bool]] = []
-
-        def all_joined() -> bool:
-            tables = task.control("compare", timeout_s=60).get("tables", [])
-            compared[:] = [(t["table"], t["error"], t["equal"]) for t in tables]
-            return len(compared) == len(TABLES)
-
-        task.wait_for(all_joined, 30, "every table has joined")
+        task.wait_joined()
+        tables = task.control("compare", timeout_s=60).get("tables", [])
+        compared = [(t["table"], t["error"], t["equal"]) for t in tables]
         assert compared == [(t, "", True) for t in sorted(TABLES)]
         fill(source, schema, "inserted", rows)
         for n, row in enumerate(rows):

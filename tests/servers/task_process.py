@@ -316,6 +316,10 @@ class TaskProcess:
             "full load",
         )
 
+    def wait_joined(self, timeout_s: float = 60) -> None:
+        """Until every table has caught up with the stream: only then are all of them compared."""
+        self.wait_for(lambda: set(self.phases().values()) == {"joined"}, timeout_s, "every table is in step")
+
     def on_target(self, query: str) -> list[Any]:
         """Rows of the target's database."""
         return self.target.sql(query, database=self.target_database)
