@@ -87,9 +87,10 @@ private:
 Result<Comparison> compare(Task& task, Source& source, Target& target, std::stop_token stop) {
     Comparison result;
     GW_CHECK(task.knows_its_tables());
+    const bool applies = task.applies();  // a task that stops meanwhile is an error: there is no common point
     // Apply waits while the source takes its snapshot, or it would be beyond that when it hears of it.
     Hold hold(task);
-    if (task.applies() && GW_RULE("compare.hold")) GW_CHECK(hold.at(0));
+    if (applies && GW_RULE("compare.hold")) GW_CHECK(hold.at(0));
     // One look for both lists: a table that joins meanwhile would be in neither.
     const auto [tables, others] = task.tables_by_step();
     if (tables.empty()) return fail(ErrorCode::failed_precondition, "no table is loaded yet");
@@ -97,7 +98,7 @@ Result<Comparison> compare(Task& task, Source& source, Target& target, std::stop
     LoadContext at = GW_TRY(source.begin_table_load(tables, false, 600, stop));
     const auto compared = [&]() -> Result<> {
         // the source's snapshot holds exactly the transactions before its mark: apply stops there
-        if (task.applies()) {
+        if (applies) {
             const auto order = GW_TRY(source.order(at.start));
             GW_CHECK(hold.at(order));
         }

@@ -181,7 +181,7 @@ def test_catching_up(pair: Pair, number: int) -> None:
             "catchup.committed=kill@2",
             "catchup.change=kill@3",
         ):
-            if not pair.at(how, slow + point, 12):
+            if not pair.at(how, slow + point, 60 if how == "fresh" else 12):
                 break  # every table has caught up
             how = "resume"
         assert how == "resume", "no table had anything to catch up with"

@@ -10,6 +10,7 @@
 
 #include "base/failpoint.h"
 #include "wire/certificate_file.h"
+#include "wire/pg/copy_out.h"
 #include "wire/retry.h"
 
 namespace godwit::pg {
@@ -48,41 +49,13 @@ std::string settings_again(const std::vector<std::string>& settings) {
     return sql;
 }
 
-// Bytes of a COPY, as many at a time as the socket holds. A server sends 8 KiB at a time, and to wake up for
-// each costs more than to copy them. With TLS each record is a read of its own, and batches gain nothing.
-class BatchedReads {
-public:
-    explicit BatchedReads(PGconn* c) : c_(c), batch_(PQsslInUse(c) != 0 ? 1 : kBatch) { wait_for(batch_); }
-    ~BatchedReads() { wait_for(1); }  // libpq itself waits for every byte
-    BatchedReads(const BatchedReads&) = delete;
-    BatchedReads& operator=(const BatchedReads&) = delete;
-
-    // `rows`: so many were had until now. Takes what is there, and waits a moment for more when that was no
-    // row. false: the connection is lost.
-    bool more(std::uint64_t rows) {
-        if (std::exchange(rows_, rows) == rows) wait();
-        return PQconsumeInput(c_) == 1;
-    }
-
-private:
-    static constexpr int kBatch = 64 << 10, kBatchMs = 2, kIdleMs = 100;
-    void wait() {
-        pollfd p{PQsocket(c_), POLLIN, 0};
-        const bool ready = ::poll(&p, 1, wanted_ > 1 ? kBatchMs : kIdleMs) > 0;
-        // The last bytes are fewer, and a server may rest: then each counts, until there are some.
-        wait_for(ready ? batch_ : 1);
-    }
-    // A socket that does not know the option wakes for each.
-    void wait_for(int bytes) {
-        if (std::exchange(wanted_, bytes) != bytes)
-            ::setsockopt(PQsocket(c_), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
-    }
-
-    PGconn* const c_;
-    const int batch_;
-    int wanted_ = 1;
-    std::uint64_t rows_ = ~std::uint64_t{0};
-};
+// Whether the bytes of the socket are the server's own, and libpq has none of an answer.
+bool plain_and_idle(PGconn* c) {
+    const auto transaction = PQtransactionStatus(c);
+    return PQsslInUse(c) == 0 && PQgssEncInUse(c) == 0 && PQsocket(c) >= 0 && PQisnonblocking(c) == 0 &&
+           PQpipelineStatus(c) == PQ_PIPELINE_OFF &&
+           (transaction == PQTRANS_IDLE || transaction == PQTRANS_INTRANS);
+}
 
 }  // namespace
 
@@ -164,17 +137,24 @@ Result<Connection> Connection::open(const ConnectOptions& o) {
 }
 
 Error Connection::error_of(const PGresult* result, std::string_view what) const {
-    Error e;
     const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    e.sqlstate = state == nullptr ? "" : state;
     const char* primary = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    e.message = primary != nullptr ? primary : trimmed(PQerrorMessage(connection_.get()));
+    Error e = error_of(state == nullptr ? "" : state,
+                       primary != nullptr ? primary : trimmed(PQerrorMessage(connection_.get())), what);
+    if (e.sqlstate.empty() && healthy() && result != nullptr) e.code = ErrorCode::internal;
+    e.retry = retry_of(e.code);
+    return e;
+}
+
+Error Connection::error_of(std::string sqlstate, std::string message, std::string_view what) {
+    Error e;
+    e.sqlstate = std::move(sqlstate);
+    e.message = std::move(message);
     if (e.message.empty()) e.message = "the server closed the connection";
     // a few primary messages quote the offending value
     if (e.sqlstate.starts_with("22"))
         if (const auto colon = e.message.find(": \""); colon != std::string::npos) e.message.resize(colon);
-    e.code = !healthy() && e.sqlstate.empty() ? ErrorCode::unavailable : code_of(e.sqlstate);
-    if (e.sqlstate.empty() && healthy() && result != nullptr) e.code = ErrorCode::internal;
+    e.code = code_of(e.sqlstate);
     e.retry = retry_of(e.code);
     if (!e.sqlstate.empty()) e.message += " [" + e.sqlstate + "]";
     if (!what.empty()) e.context.emplace_back(what);
@@ -251,6 +231,22 @@ Result<> Connection::run(const std::string& sql) {
 
 Result<std::uint64_t> Connection::copy_out(const std::string& sql, std::stop_token stop,
                                            const std::function<Result<>(Bytes)>& f) {
+    if (!plain_and_idle(connection_.get())) return copy_out_by_libpq(sql, stop, f);
+    auto read = pg::copy_out(PQsocket(connection_.get()), sql, stop, [this] { cancel(); }, f);
+    lost_ = !read.idle;
+    if (!read.consumer) return std::unexpected(std::move(read.consumer).error());
+    if (const auto& e = read.answer.error())
+        return std::unexpected(error_of(e->sqlstate, e->message, "COPY TO"));
+    if (!read.complaint.empty())
+        return std::unexpected(
+            error_of("", "the server's answer is not understood: " + read.complaint, "COPY TO"));
+    if (lost_) return std::unexpected(error_of("", "", "COPY TO"));
+    if (!read.answer.started()) return fail(ErrorCode::internal, "the server did not start COPY");
+    return read.answer.affected();
+}
+
+Result<std::uint64_t> Connection::copy_out_by_libpq(const std::string& sql, std::stop_token stop,
+                                                    const std::function<Result<>(Bytes)>& f) {
     {
         auto started = GW_TRY(query(sql, stop));
         if (PQresultStatus(started.raw()) != PGRES_COPY_OUT)
@@ -258,22 +254,21 @@ Result<std::uint64_t> Connection::copy_out(const std::string& sql, std::stop_tok
     }
     std::uint64_t rows = 0;
     Result<> outcome;
-    {
-        BatchedReads reads(connection_.get());
-        while (outcome) {
-            char* block = nullptr;
-            const int n = PQgetCopyData(connection_.get(), &block, 1);
-            if (n == -1) break;
-            if (n == -2) return std::unexpected(error_of(nullptr, "COPY TO"));
-            if (n > 0) {
-                outcome = f({reinterpret_cast<const std::byte*>(block), static_cast<std::size_t>(n)});
-                PQfreemem(block);
-                if ((++rows & 0xffU) != 0) continue;
-            } else if (!reads.more(rows)) {
-                return std::unexpected(error_of(nullptr, "COPY TO"));
-            }
-            if (outcome && stop.stop_requested()) outcome = fail(ErrorCode::cancelled, "stopped");
+    while (outcome) {
+        char* block = nullptr;
+        const int n = PQgetCopyData(connection_.get(), &block, 1);
+        if (n == -1) break;
+        if (n == -2) return std::unexpected(error_of(nullptr, "COPY TO"));
+        if (n > 0) {
+            outcome = f({reinterpret_cast<const std::byte*>(block), static_cast<std::size_t>(n)});
+            PQfreemem(block);
+            if ((++rows & 0xffU) != 0) continue;
+        } else {
+            pollfd p{PQsocket(connection_.get()), POLLIN, 0};
+            ::poll(&p, 1, 100);
+            if (PQconsumeInput(connection_.get()) != 1) return std::unexpected(error_of(nullptr, "COPY TO"));
         }
+        if (outcome && stop.stop_requested()) outcome = fail(ErrorCode::cancelled, "stopped");
     }
     if (!outcome) {
         cancel();

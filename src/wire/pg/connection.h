@@ -77,8 +77,8 @@ public:
     [[nodiscard]] Result<Rows> query(const std::string& sql, std::stop_token stop);
     [[nodiscard]] Result<> run(const std::string& sql);
 
-    // COPY ... TO STDOUT: f(bytes of one message, joined by the server row by row). Returns the server's row
-    // count.
+    // COPY ... TO STDOUT: f(bytes of one message, which is a row, or the end of a binary COPY). Returns the
+    // server's row count. Behind an error in a transaction, libpq may not know that it has failed.
     [[nodiscard]] Result<std::uint64_t> copy_out(const std::string& sql, std::stop_token stop,
                                                  const std::function<Result<>(Bytes)>& f);
     // COPY ... FROM STDIN
@@ -90,7 +90,9 @@ public:
     [[nodiscard]] int server_version() const noexcept { return PQserverVersion(connection_.get()); }
     [[nodiscard]] std::string parameter(const char* name) const;
     [[nodiscard]] int backend_pid() const noexcept { return PQbackendPID(connection_.get()); }
-    [[nodiscard]] bool healthy() const noexcept { return PQstatus(connection_.get()) == CONNECTION_OK; }
+    [[nodiscard]] bool healthy() const noexcept {
+        return !lost_ && PQstatus(connection_.get()) == CONNECTION_OK;
+    }
     [[nodiscard]] PGconn* raw() const noexcept { return connection_.get(); }
     // Asks the server to cancel what runs. Thread safe.
     void cancel() const;
@@ -101,7 +103,12 @@ public:
 private:
     explicit Connection(PGconn* c) : connection_(c, &PQfinish) {}
     Result<Rows> collect(std::string_view what);
+    // the bytes of TLS are libpq's to read
+    Result<std::uint64_t> copy_out_by_libpq(const std::string& sql, std::stop_token stop,
+                                            const std::function<Result<>(Bytes)>& f);
+    static Error error_of(std::string sqlstate, std::string message, std::string_view what);
     std::unique_ptr<PGconn, decltype(&PQfinish)> connection_;
+    bool lost_ = false;  // in the middle of an answer, and libpq does not know
 };
 
 // "name" with its quotes doubled; always quoted
