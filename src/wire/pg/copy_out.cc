@@ -14,7 +14,8 @@ namespace godwit::pg {
 namespace {
 
 constexpr std::size_t kHead = 5, kBuffer = 256U << 10;
-constexpr std::uint32_t kLengthMax = 0x3fffffff;  // what a server puts into one message
+// a server makes rows of less than 1 GiB (MaxAllocSize), and counts the length's own bytes
+constexpr std::uint32_t kLengthMax = 0x3fffffff + sizeof(std::uint32_t);
 
 // Waits for as many bytes as a batch has. A server sends 8 KiB at a time, and to wake up for each costs more
 // than to copy them.

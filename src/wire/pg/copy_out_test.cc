@@ -191,6 +191,20 @@ TEST(CopyOut, what_cannot_be_here_ends_the_session) {
     }
 }
 
+TEST(CopyOut, the_largest_row) {
+    constexpr std::uint32_t kRow = 0x3ffffffe;
+    for (const auto& [length, possible] : {std::pair{kRow + 4, true}, {kRow + 6, false}}) {
+        Messages messages;
+        ByteBuffer head;
+        head.put_u8('d');
+        head.put_be(length);
+        std::memcpy(messages.space().data(), head.data(), head.size());
+        messages.filled(head.size());
+        EXPECT_FALSE(messages.next());
+        EXPECT_EQ(messages.broken(), !possible);
+    }
+}
+
 TEST(CopyOut, a_statement_that_is_no_copy) {
     Server server(kIdle, true);
     const auto out = server.read();
